@@ -1,0 +1,110 @@
+"""The protocols between the rooms, on one page.
+
+Rooms talk through these and through `Dataset` (an Arrow table per table name). Third parties add
+engines, attacks, measures and worlds by implementing one and naming it in an entry-point group
+(`understudy.engines`, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Shares = Mapping[str, Mapping[Any, float] | Literal["uniform"]]
+"""`balance`: column -> wanted share per level, or "uniform". Levels not named share the rest."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A fitted engine. `holds_training_values` keeps it out of every bundle."""
+
+    engine: str
+    holds_training_values: bool
+
+    def sample(
+        self,
+        n: int,
+        *,
+        where: str | None = None,
+        balance: Shares | None = None,
+        seed: int | None = None,
+        workers: int = 1,
+    ) -> Any:
+        """A `Dataset` of `n` rows. Same seed, same bytes, for any number of workers."""
+
+    def save(self, path: Path) -> None:
+        """Writes a folder of JSON and Parquet with a format version; never pickles."""
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """An engine before it has seen data: a frozen configuration with `fit`."""
+
+    def fit(self, dataset: Any, *, privacy: Any = None) -> Model:
+        """Learns the distribution of a `Dataset`; raises `EngineError` if it cannot take it."""
+
+
+Better = Literal["lower", "higher", "near"]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number with its uncertainty, the floor (what two real samples score) and its meaning.
+
+    `near` means: the closer to the floor the better, from either side.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    floor: float
+    n: int
+    meaning: str
+    better: Better = "lower"
+    floor_low: float | None = None
+    floor_high: float | None = None
+    unit: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Ruling = Literal["PASS", "FAIL", "INCONCLUSIVE", "INFO"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the gate: what was asked, what was found, the bound, and the ruling.
+
+    INFO lines inform and never decide. INCONCLUSIVE lines say in `detail` what could have been
+    missed.
+    """
+
+    name: str
+    ruling: Ruling
+    detail: str
+    section: Literal["validity", "privacy", "fidelity", "utility", "rare"]
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    floor: float | None = None
+    source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst line decides; `because` is that line's sentence."""
+
+    ruling: Literal["PASS", "FAIL", "INCONCLUSIVE"]
+    because: str
+    lines: tuple[Line, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
