@@ -21,7 +21,7 @@ class Strict(BaseModel):
 class ColumnBase(Strict):
     name: str = Field(min_length=1)
     nullable: bool = True
-    why: str = Field("", description="Why inference chose this kind; for people.")
+    why: str = Field(default="", description="Why inference chose this kind; for people.")
 
 
 class Number(ColumnBase):
@@ -29,9 +29,9 @@ class Number(ColumnBase):
 
     kind: Literal["number"] = "number"
     integer: bool = False
-    decimals: int | None = Field(None, ge=0, le=17)
-    minimum: float | None = Field(None, description="Public lower bound.")
-    maximum: float | None = Field(None, description="Public upper bound.")
+    decimals: int | None = Field(default=None, ge=0, le=17)
+    minimum: float | None = Field(default=None, description="Public lower bound.")
+    maximum: float | None = Field(default=None, description="Public upper bound.")
 
 
 class Category(ColumnBase):
