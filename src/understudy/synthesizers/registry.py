@@ -1,0 +1,87 @@
+"""Engines by name: the built-in ones, and third parties' through the entry-point group.
+
+A new engine is one file with a frozen configuration, `fit`, and a model with `sample`, `save` and
+`load`; naming it here (or in `understudy.engines`) is all the wiring there is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.contracts import Model, Synthesizer
+from understudy.errors import EngineError, FormatError, SourceError, suggest
+
+GROUP = "understudy.engines"
+MODEL_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine is, what it needs and when to take it; `home` is `module:Class`."""
+
+    name: str
+    home: str
+    what: str
+    needs: str
+    when: str
+    private: bool = False
+
+
+BUILT_IN = {
+    "tree": EngineInfo(
+        "tree",
+        "understudy.synthesizers.tabular.tree:TreeSynthesizer",
+        "sequential trees: each column drawn from leaves of trees over the columns before it",
+        "the core install; seconds of one CPU core",
+        "any single table without a privacy budget",
+    ),
+}
+
+
+def engines() -> dict[str, EngineInfo]:
+    """Every engine there is, built-in first."""
+    from importlib.metadata import entry_points
+
+    found = dict(BUILT_IN)
+    for point in entry_points(group=GROUP):
+        if point.name not in found:
+            found[point.name] = EngineInfo(
+                point.name, point.value, f"from {point.value}", "its own package", "see its docs"
+            )
+    return found
+
+
+def engine_class(name: str) -> Any:
+    """The synthesizer class called `name`; raises `EngineError` with the nearest names."""
+    known = engines()
+    if name not in known:
+        raise EngineError(f"no engine called {name!r}. {suggest(name, known)}")
+    module, _, attribute = known[name].home.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def create(name: str, **config: Any) -> Synthesizer:
+    """A synthesizer by name; unknown options raise `EngineError`."""
+    cls = engine_class(name)
+    try:
+        made: Synthesizer = cls(**config)
+    except TypeError as error:
+        raise EngineError(f"engine {name!r} does not take these options: {error}") from None
+    return made
+
+
+def load_model(folder: Path) -> Model:
+    """A model saved by any engine; raises `SourceError` if `folder` holds none."""
+    card = folder / MODEL_FILE
+    if not card.is_file():
+        raise SourceError(f"{folder} holds no model (no {MODEL_FILE}). Make one with: understudy fit")
+    try:
+        engine = json.loads(card.read_text())["engine"]
+    except (ValueError, KeyError) as error:
+        raise FormatError(f"{card} is damaged: {error}") from None
+    model: Model = engine_class(engine).load(folder)
+    return model

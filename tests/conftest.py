@@ -1,0 +1,29 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The folder of a real table; the test is skipped, saying so, where the tables are absent."""
+
+    def folder(name: str) -> Path:
+        path = REAL_DATA / name
+        if not path.is_dir():
+            pytest.skip(f"real table {name!r} is not on this machine ({path})")
+        return path
+
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps a test's ledger and settings out of the user's home."""
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
