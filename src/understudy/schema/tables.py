@@ -38,7 +38,9 @@ class Table(Strict):
     columns: tuple[Column, ...] = Field(min_length=1)
     primary_key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
-    order_by: str | None = Field(default=None, description="Column that orders an entity's rows in time.")
+    order_by: str | None = Field(
+        default=None, description="Column that orders an entity's rows in time."
+    )
     constraints: tuple[Constraint, ...] = ()
 
     @model_validator(mode="after")

@@ -78,7 +78,9 @@ def load_model(folder: Path) -> Model:
     """A model saved by any engine; raises `SourceError` if `folder` holds none."""
     card = folder / MODEL_FILE
     if not card.is_file():
-        raise SourceError(f"{folder} holds no model (no {MODEL_FILE}). Make one with: understudy fit")
+        raise SourceError(
+            f"{folder} holds no model (no {MODEL_FILE}). Make one with: understudy fit"
+        )
     try:
         engine = json.loads(card.read_text())["engine"]
     except (ValueError, KeyError) as error:

@@ -1,0 +1,162 @@
+"""All constraints of a table as one way forward, into the columns an engine models, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.encoding.constraints.checks import describe, duplicates, kept_keys, require
+from understudy.encoding.constraints.combinations import CombinationStep
+from understudy.encoding.constraints.dependency import DependencyStep
+from understudy.encoding.constraints.inequality import InequalityStep
+from understudy.encoding.constraints.order import Shaping, ordered, ranges, removes
+from understudy.encoding.constraints.ranges import RangeStep, out_of_range
+from understudy.encoding.constraints.step import Domains, Step
+from understudy.encoding.constraints.sums import SumStep
+from understudy.errors import ColumnError, ConstraintError
+from understudy.schema import Range, Sum, Table
+
+STEPS: dict[str, Any] = {
+    "inequality": InequalityStep,
+    "sum": SumStep,
+    "dependency": DependencyStep,
+    "fixed_combinations": CombinationStep,
+    "range": RangeStep,
+}
+SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Reparametrisation:
+    """`forward` into the columns of `spec`, `backward` into rows that obey every constraint.
+
+    `source` is an empty table with the source's columns, order and Arrow types; `keys` are the
+    unique keys that no single row can ensure (see `duplicates`).
+    """
+
+    source_spec: Table
+    spec: Table
+    source: pa.Schema
+    steps: tuple[Step, ...]
+    keys: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def fit(cls, table: pa.Table, spec: Table) -> Reparametrisation:
+        """Learns the steps from the source; without constraints there are none.
+
+        Raises ConstraintError where the source breaks a constraint, or where constraints cannot
+        stand together.
+        """
+        keys = kept_keys(spec)
+        if not spec.constraints:
+            return cls(spec, spec, table.schema, (), keys)
+        require(spec.constraints, table)
+        steps: list[Step] = []
+        shaped, moving = spec, table
+        shaping = ordered(spec)
+        for rule in shaping:
+            step: Step = STEPS[rule.rule].fit(rule, moving, shaped)
+            shaped, moving = step.reshape(shaped), step.forward(moving)
+            steps.append(step)
+        for bound in ranges(spec):
+            if bound.column in shaped.column_names:
+                steps.append(RangeStep.fit(bound, moving, shaped))
+            else:
+                _require_implied(bound, shaping, table)
+        shaped = shaped.model_copy(update={"constraints": ()})
+        return cls(spec, shaped, table.schema, tuple(steps), keys)
+
+    def forward(self, table: pa.Table) -> pa.Table:
+        """Rows of the source's columns as rows of `spec`'s."""
+        for step in self.steps:
+            table = step.forward(table)
+        return table.select(list(self.spec.column_names)) if self.steps else table
+
+    def backward(self, table: pa.Table) -> pa.Table:
+        """Rows of `spec`'s columns as rows of the source's columns, order and Arrow types."""
+        for step in reversed(self.steps):
+            table = step.backward(table)
+        table = table.select(self.source.names)
+        return table if table.schema.equals(self.source) else table.cast(self.source)
+
+    def translate(self, domains: Mapping[str, Any]) -> tuple[Domains, Domains]:
+        """Conditions on source columns as conditions on `spec`'s columns, and the residual ones.
+
+        Residual conditions are on columns worked out from several others: the engine must select
+        for them among the rows that come `backward`. Raises ConditionError where no row can meet
+        the conditions.
+        """
+        for name in domains:
+            if name not in self.source_spec.column_names:
+                raise ColumnError.unknown(name, self.source_spec.column_names)
+        moving, residual = dict(domains), {}
+        for step in self.steps:
+            moving, more = step.translate(moving)
+            residual |= more
+        return moving, residual
+
+    def duplicates(self, table: pa.Table) -> NDArray[np.bool_]:
+        """bool[n]: rows (of the source's columns) that repeat a unique key of an earlier row."""
+        return duplicates(table, self.keys)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the tables, as JSON-ready data."""
+        return {
+            "source": self.source_spec.model_dump(mode="json"),
+            "spec": self.spec.model_dump(mode="json"),
+            "steps": [{"rule": step.rule, **step.to_json()} for step in self.steps],
+        }
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The tables to keep beside the JSON, by name."""
+        kept = {f"step_{place}": step.table for place, step in enumerate(self.steps)}
+        found = {name: table for name, table in kept.items() if table is not None}
+        return {SOURCE: self.source.empty_table(), **found}
+
+    @classmethod
+    def from_json(
+        cls, state: Mapping[str, Any], tables: Mapping[str, pa.Table]
+    ) -> Reparametrisation:
+        """What `to_json` and `tables` wrote."""
+        source = tables[SOURCE].schema
+        spec = Table.model_validate(state["source"])
+        steps = []
+        for place, saved in enumerate(state["steps"]):
+            rest = {key: value for key, value in saved.items() if key != "rule"}
+            table = tables.get(f"step_{place}")
+            steps.append(STEPS[saved["rule"]].from_json(rest, source, table))
+        shaped = Table.model_validate(state["spec"])
+        return cls(spec, shaped, source, tuple(steps), kept_keys(spec))
+
+
+def _require_implied(bound: Range, shaping: list[Shaping], table: pa.Table) -> None:
+    """Raises ConstraintError unless the rule that works the column out keeps it in range."""
+    rule = next(rule for rule in shaping if bound.column in removes(rule))
+    match rule.rule:
+        case "sum":
+            reach = _sum_reach(rule, table)
+        case "inequality":
+            reach = pc.max(table[rule.low].cast(table[rule.high].type, safe=False))
+            reach = pa.chunked_array([pa.array([reach.as_py()], table[rule.high].type)])
+        case _:
+            return  # looked up: every value is one of the source, and the source is in range
+    if out_of_range(bound, reach).any():
+        raise ConstraintError(
+            f"the constraints {describe(rule)} and {describe(bound)} cannot both be kept: other "
+            f"columns decide {bound.column!r}, and within their own ranges they can carry it "
+            "outside. Put ranges on those columns, or drop one of the two."
+        )
+
+
+def _sum_reach(rule: Sum, table: pa.Table) -> pa.ChunkedArray:
+    """The least and the greatest total that parts within the source's ranges can add up to."""
+    ends = [[*pc.min_max(table[part]).values()] for part in rule.parts]
+    total = table[rule.total].type
+    reach = [sum(end[side].as_py() or 0 for end in ends) for side in (0, 1)]
+    return pa.chunked_array([pa.array(reach).cast(total)])

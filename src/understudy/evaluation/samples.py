@@ -1,0 +1,133 @@
+"""The four samples of an evaluation, column by column, in one common coding.
+
+Numbers, dates and durations become float64 with NaN for missing; everything else becomes codes
+that all samples share: 0 is missing, 1.. are the levels by falling frequency in train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.data.dataset import Dataset
+from understudy.encoding.columns import to_numbers
+from understudy.encoding.metric import is_numeric
+from understudy.runtime.random import stream
+from understudy.schema import LEARNT_KINDS
+
+ROLES = ("train", "holdout", "reference", "synthetic")
+MOST_ROWS = 100_000
+"""Rows of each sample that are compared; more would sharpen nothing a reader can use."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column in all samples. `levels[c - 1]` is the level of code c; empty for numbers."""
+
+    name: str
+    kind: str
+    numeric: bool
+    type: pa.DataType
+    levels: tuple[object, ...]
+    values: Mapping[str, NDArray[np.generic]]
+
+    def missing(self, role: str) -> NDArray[np.bool_]:
+        values = self.values[role]
+        return np.isnan(values) if self.numeric else values == 0
+
+    def present(self, role: str) -> NDArray[np.generic]:
+        return self.values[role][~self.missing(role)]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All comparable columns, the tables they came from (capped), and what was left out."""
+
+    features: tuple[Feature, ...]
+    tables: Mapping[str, pa.Table]
+    notes: tuple[str, ...]
+
+    def size(self, role: str) -> int:
+        return self.tables[role].num_rows
+
+
+def subsample(table: pa.Table, rows: int, rng: np.random.Generator) -> pa.Table:
+    """`rows` rows drawn without replacement, in their old order; the table itself if it has fewer."""
+    if table.num_rows <= rows:
+        return table
+    return table.take(pa.array(np.sort(rng.choice(table.num_rows, rows, replace=False))))
+
+
+def align(table: pa.Table, like: pa.Table) -> pa.Table:
+    """`table` with the columns and types of `like`; values that do not fit become missing."""
+    columns = [_as_type(table[name], like.schema.field(name).type) for name in like.column_names]
+    return pa.table(columns, names=like.column_names)
+
+
+def collect(
+    train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset, *, seed: int
+) -> Samples:
+    """Codes the four samples of one table alike; all but the learnt kinds are left out, and said."""
+    spec = train.schema.table()
+    notes: list[str] = []
+    tables: dict[str, pa.Table] = {}
+    for role, dataset in zip(ROLES, (train, holdout, reference, synthetic), strict=True):
+        table = align(dataset.table, train.table)
+        if table.num_rows > MOST_ROWS:
+            notes.append(f"{role}: {MOST_ROWS:,} of {table.num_rows:,} rows compared")
+        tables[role] = subsample(table, MOST_ROWS, stream(seed, "evaluation", "rows", role))
+    features: list[Feature] = []
+    for column in spec.columns:
+        if column.kind not in LEARNT_KINDS:
+            notes.append(f"column {column.name}: {column.kind}, left out")
+            continue
+        chunks = {role: table[column.name] for role, table in tables.items()}
+        features.append(_feature(column.name, column.kind, chunks))
+    return Samples(tuple(features), tables, tuple(notes))
+
+
+def _feature(name: str, kind: str, chunks: Mapping[str, pa.ChunkedArray]) -> Feature:
+    type = chunks["train"].type
+    if is_numeric(kind, type):
+        values: dict[str, NDArray[np.generic]] = {}
+        for role, column in chunks.items():
+            numbers, missing = to_numbers(column)
+            values[role] = np.where(missing, np.nan, numbers.astype(np.float64))
+        return Feature(name, kind, True, type, (), values)
+    levels, codes = _codes(chunks)
+    return Feature(name, kind, False, type, levels, codes)
+
+
+def _codes(
+    chunks: Mapping[str, pa.ChunkedArray],
+) -> tuple[tuple[object, ...], dict[str, NDArray[np.generic]]]:
+    pooled = pa.chunked_array([part for column in chunks.values() for part in column.chunks])
+    if pa.types.is_null(pooled.type):
+        pooled = pooled.cast(pa.string())
+    coded = pooled.combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    raw = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = len(chunks["train"])
+    in_train = np.bincount(raw[:rows] + 1, minlength=len(coded.dictionary) + 1)[1:]
+    order = np.argsort(-in_train, kind="stable")
+    code_of = np.zeros(len(order) + 1, np.int32)  # the last entry serves missing
+    code_of[order] = np.arange(1, len(order) + 1)
+    codes = code_of[raw]
+    ends = np.cumsum([len(column) for column in chunks.values()])[:-1]
+    levels = tuple(coded.dictionary.take(pa.array(order)).to_pylist())
+    return levels, dict(zip(chunks, np.split(codes, ends), strict=True))
+
+
+def _as_type(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:
+    if column.type == type:
+        return column
+    try:
+        return column.cast(type, safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.chunked_array([pa.nulls(len(column), type)])
