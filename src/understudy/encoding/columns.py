@@ -201,7 +201,8 @@ def _decimals(values: NDArray[np.generic]) -> int | None:
     if values.dtype.kind in "iu":
         return 0
     for digits in range(10):
-        rounded = np.round(values, digits)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.round(values, digits)
         if np.all(np.abs(rounded - values) <= 1e-9 * np.maximum(1.0, np.abs(values))):
             return digits
     return None

@@ -103,25 +103,37 @@ def _feature(name: str, kind: str, chunks: Mapping[str, pa.ChunkedArray]) -> Fea
     return Feature(name, kind, False, type, levels, codes)
 
 
-def _codes(
+def shared_codes(
     chunks: Mapping[str, pa.ChunkedArray],
-) -> tuple[tuple[object, ...], dict[str, NDArray[np.generic]]]:
-    pooled = pa.chunked_array([part for column in chunks.values() for part in column.chunks])
+) -> tuple[pa.Array, dict[str, NDArray[np.int64]]]:
+    """The distinct values of one column over all samples, and each row's index (-1: missing).
+
+    Exact for every type: integers beyond 2^53 and floats are compared as they are.
+    """
+    pooled = pa.chunked_array(
+        [part for column in chunks.values() for part in column.chunks],
+        type=next(iter(chunks.values())).type,
+    )
     if pa.types.is_null(pooled.type):
         pooled = pooled.cast(pa.string())
     coded = pooled.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    raw = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    rows = len(chunks["train"])
-    in_train = np.bincount(raw[:rows] + 1, minlength=len(coded.dictionary) + 1)[1:]
+    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    ends = np.cumsum([len(column) for column in chunks.values()])[:-1]
+    return coded.dictionary, dict(zip(chunks, np.split(codes, ends), strict=True))
+
+
+def _codes(
+    chunks: Mapping[str, pa.ChunkedArray],
+) -> tuple[tuple[object, ...], dict[str, NDArray[np.generic]]]:
+    distinct, raw = shared_codes(chunks)
+    in_train = np.bincount(raw["train"] + 1, minlength=len(distinct) + 1)[1:]
     order = np.argsort(-in_train, kind="stable")
     code_of = np.zeros(len(order) + 1, np.int32)  # the last entry serves missing
     code_of[order] = np.arange(1, len(order) + 1)
-    codes = code_of[raw]
-    ends = np.cumsum([len(column) for column in chunks.values()])[:-1]
-    levels = tuple(coded.dictionary.take(pa.array(order)).to_pylist())
-    return levels, dict(zip(chunks, np.split(codes, ends), strict=True))
+    codes = {role: code_of[values] for role, values in raw.items()}
+    return tuple(distinct.take(pa.array(order)).to_pylist()), codes
 
 
 def _as_type(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from understudy.errors import ColumnError, ConditionError, suggest
 from understudy.schema.columns import Category, Column, Geo, Number
@@ -91,7 +91,7 @@ def _conjuncts(node: exp.Expr, text: str) -> Iterator[exp.Expr]:
 def _condition(node: exp.Expr, spec: Table, text: str) -> tuple[Column, Domain]:
     from sqlglot import exp
 
-    operators = {
+    operators: dict[type[exp.Expr], str] = {
         exp.EQ: "=",
         exp.NEQ: "<>",
         exp.LT: "<",
@@ -193,18 +193,19 @@ def _literal(node: exp.Expr, text: str) -> Value:
     if isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal) and node.unit:
         seconds = UNITS.get(node.unit.name.upper().rstrip("S"))
         if seconds is not None and re.fullmatch(r"-?\d+(\.\d+)?", node.this.name):
-            return sign * timedelta(seconds=float(Decimal(node.this.name) * seconds))
+            span = timedelta(seconds=float(Decimal(node.this.name) * seconds))
+            return -span if sign < 0 else span
     if isinstance(node, exp.Null):
         raise _refused(text, "nothing equals NULL; write IS NULL or IS NOT NULL")
     if not isinstance(node, exp.Literal) or (node.is_string and sign == -1):
         raise _refused(text, f"`{node.sql()}` is not a value")
     if node.is_string:
         return str(node.this)
-    number = Decimal(node.this)
-    return sign * (int(number) if number == number.to_integral_value() else number)
+    number = Decimal(str(node.this)) * sign
+    return int(number) if number == number.to_integral_value() else number
 
 
-def _of_kind(found: Value, column: Column) -> tuple[str, Any]:
+def _of_kind(found: Value, column: Column) -> tuple[str, Value | None]:
     """What the column holds, in words, and the value as one of those (None: it is not one)."""
     number = isinstance(found, int | Decimal) and not isinstance(found, bool)
     match column.kind:
@@ -222,8 +223,8 @@ def _of_kind(found: Value, column: Column) -> tuple[str, Any]:
                 return "holds points (text)", found if isinstance(found, str) else None
             return "holds degrees (write them without quotes)", found if number else None
         case "category":
-            span = isinstance(found, timedelta)
-            return "holds labels (text or whole numbers)", None if span else found
+            label = None if isinstance(found, timedelta) else found
+            return "holds labels (text or whole numbers)", label
         case _:
             return f"is of kind {column.kind}, made anew and never learnt: only IS NULL works", None
 

@@ -245,11 +245,7 @@ def _beyond(column: pa.ChunkedArray, bound: Value, *, up: bool, open: bool) -> N
 
     at: Any = _located(bound, column.type)
     if isinstance(at, Fraction):
-        # Move to the first step inside, so that only closed comparisons of one type remain.
-        if up:
-            step = math.floor(at) + 1 if open else math.ceil(at)
-        else:
-            step = math.ceil(at) - 1 if open else math.floor(at)
+        step = _first_inside(at, up=up, open=open)
         open = False
         if not _holds(step, column.type):
             return np.full(len(column), (step < 0) == up)
@@ -259,6 +255,25 @@ def _beyond(column: pa.ChunkedArray, bound: Value, *, up: bool, open: bool) -> N
     if up:
         return _bools(pc.greater(column, scalar) if open else pc.greater_equal(column, scalar))
     return _bools(pc.less(column, scalar) if open else pc.less_equal(column, scalar))
+
+
+def bound_in(value: Value, type: pa.DataType, *, up: bool) -> pa.Scalar | None:
+    """The least (`up`) or greatest value of the type within a closed bound; None: no value of the
+    type lies beyond the bound, or all do."""
+    import pyarrow as pa
+
+    at: Any = _located(value, type)
+    if not isinstance(at, Fraction):
+        return pa.scalar(at, type)
+    step = _first_inside(at, up=up, open=False)
+    return _from_steps([step], type)[0] if _holds(step, type) else None
+
+
+def _first_inside(at: Fraction, *, up: bool, open: bool) -> int:
+    """The first whole step within a bound, so that only closed comparisons of one type remain."""
+    if up:
+        return math.floor(at) + 1 if open else math.ceil(at)
+    return math.ceil(at) - 1 if open else math.floor(at)
 
 
 def _located(value: Value, type: pa.DataType) -> Any:
@@ -277,10 +292,11 @@ def _holds(step: int, type: pa.DataType) -> bool:
     import pyarrow.types as pt
 
     if pt.is_decimal(type):
-        return abs(step) < 10**type.precision
+        return bool(abs(step) < 10**type.precision)
     if pt.is_unsigned_integer(type):
-        return 0 <= step < 1 << type.bit_width
-    return -(1 << (type.bit_width - 1)) <= step < 1 << (type.bit_width - 1)
+        return 0 <= step < 1 << int(type.bit_width)
+    half = 1 << (int(type.bit_width) - 1)
+    return -half <= step < half
 
 
 def _from_steps(steps: list[int], type: pa.DataType) -> pa.Array:

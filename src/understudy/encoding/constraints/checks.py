@@ -80,7 +80,7 @@ def require(rules: Sequence[Constraint], table: pa.Table) -> None:
 
 
 def duplicates(table: pa.Table, keys: Sequence[Sequence[str]]) -> Rows:
-    """bool[n]: rows that repeat an earlier row's value of one of the `keys`. Null equals nothing."""
+    """bool[n]: rows that repeat an earlier row in one of the `keys`; a null repeats nothing."""
     repeated = np.zeros(table.num_rows, dtype=bool)
     for key in keys:
         codes = row_codes(table, key)

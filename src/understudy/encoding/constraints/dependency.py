@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from understudy.encoding.constraints.rows import find_rows, first_rows, row_codes
 from understudy.encoding.constraints.step import Domains, reshaped
@@ -53,7 +52,8 @@ class DependencyStep:
             return domains, {}
         asked = domains[self.determines]
         met = self.table[self.by].filter(pa.array(asked.mask(self.table[self.determines])))
-        here = Domain(allowed=frozenset(_plain_values(met.drop_null())), nulls=met.null_count > 0)
+        values = frozenset(met.drop_null().to_pylist())
+        here = Domain(allowed=values, nulls=met.null_count > 0)
         both = here.intersect(domains[self.by]) if self.by in domains else here
         if len(met) == 0 or both.is_empty:
             raise ConditionError(
@@ -70,7 +70,3 @@ class DependencyStep:
     def from_json(cls, state: dict[str, Any], source: pa.Schema, table: pa.Table) -> DependencyStep:
         del source
         return cls(state["by"], state["determines"], table)
-
-
-def _plain_values(column: pa.ChunkedArray) -> list[Any]:
-    return pc.unique(column).to_pylist()

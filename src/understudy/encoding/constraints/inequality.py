@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -139,8 +140,8 @@ class InequalityStep:
         if pt.is_decimal(self.line):
             wide = pa.decimal256(WIDE, self.line.scale)
             return pc.subtract(high.cast(wide), low.cast(wide)).cast(self.gap_type)
-        ends = [end.fill_null(0.0).to_numpy() for end in (low, high)]
-        return pa.array(_float_gap(*ends, self.decimals[0]), mask=missing)
+        start, end = (side.fill_null(0.0).to_numpy() for side in (low, high))
+        return pa.array(_float_gap(start, end, self.decimals[0]), mask=missing)
 
     def _sum(self, low: pa.Array, gap: pa.Array) -> pa.Array:
         """`low + max(gap, 0)` on the line, held at the type's end; null where either is."""
@@ -149,15 +150,15 @@ class InequalityStep:
             start = as_integers(pa.chunked_array([low]))
             steps = as_integers(pa.chunked_array([gap.cast(self.gap_type)]))
             steps = np.maximum(steps, 0).astype(np.uint64)
-            room = (np.array(_end(self.line), start.dtype) - start).view(np.uint64)
-            if start.dtype.kind == "i":
-                end = np.uint64(_end(self.line))
-                room = end - start.view(np.uint64)
+            room = np.uint64(_end(self.line)) - start.view(np.uint64)
             reached = (start.view(np.uint64) + np.minimum(steps, room)).view(start.dtype)
             return from_integers(reached, missing, self.line)
         if pt.is_decimal(self.line):
             wide = pa.decimal256(WIDE, self.line.scale)
-            return pc.add(low.cast(wide), gap.cast(wide)).cast(wide)
+            gap = gap.cast(wide)
+            zero = pa.scalar(Decimal(0), wide)
+            gap = pc.if_else(pc.less(gap, zero), zero, gap)
+            return pc.add(low.cast(wide), gap).cast(wide)
         start = low.fill_null(0.0).to_numpy(zero_copy_only=False)
         span = gap.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
         reached = rounded(start + np.maximum(span, 0.0), self.decimals[1])
@@ -173,8 +174,8 @@ class InequalityStep:
             return from_integers(steps, missing, self.line)
         if pt.is_decimal(self.line):
             wide = pa.decimal256(WIDE, self.line.scale)
-            step = pa.scalar(1).cast(wide) if self.line.scale == 0 else _smallest(wide)
-            return pc.add(low.cast(wide), step).cast(wide) if self.strict else low.cast(wide)
+            low = low.cast(wide)
+            return pc.add(low, _smallest(wide)).cast(wide) if self.strict else low
         start = low.fill_null(0.0).to_numpy(zero_copy_only=False)
         return pa.array(_float_least(start, self.strict, self.decimals[1]), mask=missing)
 
@@ -252,6 +253,4 @@ def _end(line: pa.DataType) -> int:
 
 
 def _smallest(type: pa.DataType) -> pa.Scalar:
-    from decimal import Decimal
-
     return pa.scalar(Decimal((0, (1,), -type.scale)), type)

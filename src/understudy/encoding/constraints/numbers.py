@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,19 +51,18 @@ def rounded(values: NDArray[np.float64], decimals: int | None) -> NDArray[np.flo
     return values if decimals is None else np.round(values, decimals)
 
 
-def as_integers(column: pa.ChunkedArray) -> NDArray[np.generic]:
+def as_integers(column: pa.ChunkedArray) -> NDArray[Any]:
     """int64 or uint64, 0 where null: integers, days, or units of a timestamp or duration."""
     if pt.is_date32(column.type):
         column = column.cast(pa.int32())
     if pt.is_temporal(column.type):
         column = column.cast(pa.int64())
     filled = column.fill_null(0).to_numpy()
-    return filled.astype(np.uint64 if filled.dtype.kind == "u" else np.int64)
+    word: type[np.generic] = np.uint64 if filled.dtype.kind == "u" else np.int64
+    return np.asarray(filled, dtype=word)
 
 
-def from_integers(
-    values: NDArray[np.generic], missing: NDArray[np.bool_], type: pa.DataType
-) -> pa.Array:
+def from_integers(values: NDArray[Any], missing: NDArray[np.bool_], type: pa.DataType) -> pa.Array:
     """The Arrow array that `as_integers` came from."""
     if pt.is_date32(type):
         return pa.array(values.astype(np.int32), mask=missing).cast(type)

@@ -15,14 +15,12 @@ from understudy.encoding.constraints.combinations import merged
 from understudy.errors import ConstraintError
 from understudy.schema import (
     LEARNT_KINDS,
-    Constraint,
     Dependency,
     FixedCombinations,
     Inequality,
     Range,
     Sum,
     Table,
-    Unique,
 )
 from understudy.schema.constraints import columns_of
 
@@ -42,9 +40,9 @@ def ordered(spec: Table) -> list[Shaping]:
     combinations = _absorbing(joint, lookups)
     others = [r for r in spec.constraints if isinstance(r, Inequality | Sum)]
     rules: list[Shaping] = [*combinations]
-    for rule in dict.fromkeys([*others, *lookups]):
-        if not any(set(columns_of(rule)) <= set(whole.columns) for whole in combinations):
-            rules.append(rule)
+    for other in dict.fromkeys([*others, *lookups]):
+        if not any(set(columns_of(other)) <= set(whole.columns) for whole in combinations):
+            rules.append(other)
     for rule in rules:
         _require_learnt(rule, spec)
     return _sorted(rules)
@@ -160,7 +158,3 @@ def _sorted(rules: list[Shaping]) -> list[Shaping]:
         raise ConstraintError(
             f"these constraints need each other in a circle: {circle}. Drop one of them."
         ) from error
-
-
-def uniques(spec: Table) -> list[Constraint]:
-    return [rule for rule in spec.constraints if isinstance(rule, Unique)]

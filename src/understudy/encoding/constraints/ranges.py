@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 from understudy.encoding.constraints.step import Domains
 from understudy.errors import ConditionError, ConstraintError
 from understudy.schema import Range, Table
-from understudy.schema.domains import Domain, Value
+from understudy.schema.domains import Domain, Value, bound_in
 
 
 @dataclass(frozen=True)
 class RangeStep:
-    """`table` holds the least and greatest value of the source, which lie within the range."""
+    """Cells beyond a bound are set on it; an engine that keeps to the source's range makes none."""
 
     column: str
-    table: pa.Table
+    minimum: float | str | None
+    maximum: float | str | None
+    type: pa.DataType
     rule: str = "range"
+    table: None = None
 
     @classmethod
-    def fit(cls, rule: Range, table: pa.Table, spec: Table) -> RangeStep:
-        del spec
-        column = table[rule.column]
-        extremes = pa.array([*pc.min_max(column).values()], column.type)
-        return cls(rule.column, pa.table({rule.column: extremes}))
+    def fit(cls, rule: Range, table: pa.Table) -> RangeStep:
+        return cls(rule.column, rule.minimum, rule.maximum, table[rule.column].type)
 
     def reshape(self, spec: Table) -> Table:
         return spec
@@ -40,14 +40,12 @@ class RangeStep:
         return table
 
     def backward(self, table: pa.Table) -> pa.Table:
-        least, most = self.table[self.column][0], self.table[self.column][1]
-        if not least.is_valid:
-            return table
-        found = table[self.column].cast(self.table[self.column].type)
-        if not _strays(found, least, most):
-            return table
-        found = pc.if_else(pc.less(found, least), least, found)
-        found = pc.if_else(pc.greater(found, most), most, found)
+        found = table[self.column].cast(self.type)
+        for bound, up in ((self.minimum, True), (self.maximum, False)):
+            edge = None if bound is None else bound_in(_value(bound), self.type, up=up)
+            if edge is not None:
+                beyond = pc.less(found, edge) if up else pc.greater(found, edge)
+                found = pc.if_else(beyond, edge, found) if pc.any(beyond).as_py() else found
         place = table.column_names.index(self.column)
         return table.set_column(place, self.column, found)
 
@@ -55,39 +53,31 @@ class RangeStep:
         return domains, {}
 
     def to_json(self) -> dict[str, Any]:
-        return {"column": self.column}
+        return {"column": self.column, "minimum": self.minimum, "maximum": self.maximum}
 
     @classmethod
-    def from_json(cls, state: dict[str, Any], source: pa.Schema, table: pa.Table) -> RangeStep:
-        del source
-        return cls(state["column"], table)
+    def from_json(cls, state: dict[str, Any], source: pa.Schema, table: None) -> RangeStep:
+        del table
+        return cls(**state, type=source.field(state["column"]).type)
 
 
 def out_of_range(rule: Range, column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """bool[n]: present cells outside the range."""
-    inside = Domain(low=_bound(rule.minimum), high=_bound(rule.maximum), nulls=True)
+    ends = [None if end is None else _value(end) for end in (rule.minimum, rule.maximum)]
+    inside = Domain(low=ends[0], high=ends[1], nulls=True)
     try:
         return ~inside.mask(column)
     except ConditionError as error:
         raise ConstraintError(f"the range of column {rule.column!r}: {error}") from error
 
 
-def _bound(value: float | str | None) -> Value | None:
+def _value(bound: float | str) -> Value:
     """The bound as an exact value: a float as the decimal it prints as, text as a date."""
-    if value is None:
-        return None
-    if isinstance(value, str):
+    if isinstance(bound, str):
         try:
-            return datetime.fromisoformat(value)
+            return datetime.fromisoformat(bound)
         except ValueError as error:
             raise ConstraintError(
-                f"{value!r} is not a date; the bounds of a range are numbers or 'YYYY-MM-DD'."
+                f"{bound!r} is not a date; the bounds of a range are numbers or 'YYYY-MM-DD'."
             ) from error
-    return int(value) if value == int(value) else Decimal(repr(value))
-
-
-def _strays(column: pa.ChunkedArray, least: pa.Scalar, most: pa.Scalar) -> bool:
-    found = pc.min_max(column)
-    if not found["min"].is_valid:
-        return False
-    return bool(pc.less(found["min"], least).as_py() or pc.greater(found["max"], most).as_py())
+    return int(bound) if bound == int(bound) else Decimal(repr(bound))

@@ -66,7 +66,7 @@ class Reparametrisation:
             steps.append(step)
         for bound in ranges(spec):
             if bound.column in shaped.column_names:
-                steps.append(RangeStep.fit(bound, moving, shaped))
+                steps.append(RangeStep.fit(bound, moving))
             else:
                 _require_implied(bound, shaping, table)
         shaped = shaped.model_copy(update={"constraints": ()})
@@ -95,7 +95,8 @@ class Reparametrisation:
         for name in domains:
             if name not in self.source_spec.column_names:
                 raise ColumnError.unknown(name, self.source_spec.column_names)
-        moving, residual = dict(domains), {}
+        moving: Domains = dict(domains)
+        residual: Domains = {}
         for step in self.steps:
             moving, more = step.translate(moving)
             residual |= more

@@ -31,12 +31,11 @@ def joint_codes(codes: Sequence[Codes], sizes: Sequence[int]) -> Codes:
     joint, groups = codes[0], sizes[0]
     for more, size in zip(codes[1:], sizes[1:], strict=True):
         if groups * size >= 1 << 62:
-            _, joint = np.unique(joint, return_inverse=True)
+            joint = _dense(joint)
             groups = int(joint.max(initial=0)) + 1
         joint = joint * size + more
         groups *= size
-    _, dense = np.unique(joint, return_inverse=True)
-    return dense.astype(np.int64)
+    return _dense(joint)
 
 
 def row_codes(table: pa.Table, columns: Sequence[str]) -> Codes:
@@ -46,8 +45,11 @@ def row_codes(table: pa.Table, columns: Sequence[str]) -> Codes:
 
 
 def first_rows(codes: Codes) -> NDArray[np.int64]:
-    """The first row of each code, in the order of the codes."""
-    return np.unique(codes, return_index=True)[1]
+    """The first row of each code, in the order of the codes; codes are 0..groups-1, all in use."""
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    # Of several assignments to one place the last stays, so the rows go in backwards.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
 
 
 def find_rows(table: pa.Table, columns: Sequence[str], among: pa.Table) -> NDArray[np.int64]:
@@ -68,3 +70,11 @@ def find_rows(table: pa.Table, columns: Sequence[str], among: pa.Table) -> NDArr
     row_of = np.full(int(joint.max(initial=-1)) + 1, -1, dtype=np.int64)
     row_of[joint[: among.num_rows]] = np.arange(among.num_rows)
     return np.where(unseen, -1, row_of[joint[among.num_rows :]])
+
+
+def _dense(codes: Codes) -> Codes:
+    """The codes renumbered 0..groups-1 in their order; hashed, since sorting all rows is slow."""
+    column = pa.array(codes)
+    known = np.sort(pc.unique(column).to_numpy())
+    found = pc.index_in(column, value_set=pa.array(known))
+    return np.asarray(found.to_numpy(), dtype=np.int64)

@@ -16,7 +16,9 @@ Domains = dict[str, Domain]
 class Step(Protocol):
     """One rule, learnt. `backward(forward(t)) == t`, and `backward` of anything obeys the rule."""
 
-    rule: str
+    @property
+    def rule(self) -> str:
+        """The rule's name in a plan."""
 
     def reshape(self, spec: Table) -> Table:
         """The columns left to model."""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from understudy.encoding.constraints.numbers import common_type, decimals_of
+from understudy.encoding.constraints.numbers import common_type, decimals_of, rounded
 from understudy.encoding.constraints.step import Domains, fresh, replaced, reshaped
 from understudy.errors import ConstraintError
 from understudy.schema import Boolean, Sum, Table
@@ -95,9 +96,10 @@ class SumStep:
         )
 
 
-def all_present(table: pa.Table, columns: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def all_present(table: pa.Table, columns: tuple[str, ...]) -> NDArray[np.bool_]:
     """bool[n]: none of the columns is null."""
-    return np.logical_and.reduce([pc.is_valid(table[name]).to_numpy() for name in columns])
+    present = [pc.is_valid(table[name]).to_numpy() for name in columns]
+    return np.asarray(np.logical_and.reduce(present), dtype=bool)
 
 
 def summed(
@@ -117,7 +119,9 @@ def summed(
             if pa.types.is_decimal(line):
                 total = total.cast(line)
         if decimals is not None:
-            total = pc.round(total, ndigits=decimals)
+            missing = pc.is_null(total).to_numpy()
+            near = rounded(total.fill_null(0.0).to_numpy(), decimals)
+            total = pa.chunked_array([pa.array(near, mask=missing)])
         return total.cast(type)
     except pa.ArrowInvalid as error:
         raise ConstraintError(

@@ -6,6 +6,7 @@ compiled `Tree`, rebuilt from those arrays, so no pickle is ever opened.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -71,7 +72,11 @@ def grow(x: Floats, classes: NDArray[np.int64], *, leaf: int, features: float, s
 
     tree = DecisionTreeClassifier(
         min_samples_leaf=leaf, max_features=_at_least_one(features, x.shape[1]), random_state=seed
-    ).fit(x, classes)
+    )
+    with warnings.catch_warnings():
+        # Many classes on few rows: meant, the classes are quantile bins.
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        tree.fit(x, classes)
     found = tree.tree_
     return Cart(
         left=found.children_left.astype(np.int32),

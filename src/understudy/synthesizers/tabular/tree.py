@@ -117,6 +117,11 @@ class TreeSynthesizer:
             to_frame=None if isinstance(data, (Dataset, str, Path)) else _maker(like, data),
         )
 
+    @staticmethod
+    def load(path: Path) -> TreeModel:
+        """A model that `TreeModel.save` wrote."""
+        return TreeModel.load(path)
+
     def _check(self, dataset: Dataset) -> Table:
         if len(dataset.schema.tables) != 1:
             names = ", ".join(t.name for t in dataset.schema.tables)

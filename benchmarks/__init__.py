@@ -1,0 +1,1 @@
+"""Benchmarks: one module a table, `python -m benchmarks` runs the short ones."""
