@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -177,15 +178,19 @@ def column_and_condition(draw: st.DrawFn) -> tuple[str, pa.Array, str]:
     return name, pa.array(values, type), draw(st.sampled_from(forms))
 
 
+@cache
+def oracle() -> Any:
+    import duckdb
+
+    return duckdb.connect()
+
+
 @settings(max_examples=300, deadline=None)
 @given(column_and_condition())
 def test_masks_agree_with_duckdb(case: tuple[str, pa.Array, str]) -> None:
-    import duckdb
-
     name, column, text = case
-    with duckdb.connect() as connection:
-        connection.register("people", pa.table({name: column}))
-        rows = connection.execute(f"SELECT coalesce({text}, FALSE) FROM people").fetchall()
+    oracle().register("people", pa.table({name: column}))
+    rows = oracle().execute(f"SELECT coalesce({text}, FALSE) FROM people").fetchall()
     expected = [row[0] for row in rows]
     try:
         domain = parse_where(text, SPEC)[name]

@@ -51,7 +51,9 @@ class Challenge:
         return np.arange(self.members + self.others) < self.members
 
 
-def set_up(tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Generator) -> Challenge | None:
+def set_up(
+    tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Generator
+) -> Challenge | None:
     """Draws the challenge from the four tables; None if a side is empty or nothing has distance."""
     size = min(tables["train"].num_rows, tables["holdout"].num_rows, MOST_CHALLENGED)
     if min(size, tables["reference"].num_rows, tables["synthetic"].num_rows) == 0:

@@ -68,9 +68,7 @@ class Copies:
 
     def as_dict(self) -> dict[str, Any]:
         exact, near, rare = self.exact, self.near, self.rare
-        excess = share_difference(
-            exact.train_hits, exact.train, exact.holdout_hits, exact.holdout
-        )
+        excess = share_difference(exact.train_hits, exact.train, exact.holdout_hits, exact.holdout)
         return {
             "exact_train": exact.train_hits,
             "exact_holdout": exact.holdout_hits,

@@ -185,9 +185,7 @@ def _on_stratum(
     others = score.values[group.rows & ~is_member]
     if min(len(members), len(others)) < 2:
         nothing = Estimate(float("nan"), 0.0, 1.0)
-        return StratumResult(
-            score.name, group.name, len(members), len(others), nothing, nothing, p
-        )
+        return StratumResult(score.name, group.name, len(members), len(others), nothing, nothing, p)
     power, _ = power_at(members, others, 0.05)
     return StratumResult(
         score.name, group.name, len(members), len(others), delong(members, others), power, p

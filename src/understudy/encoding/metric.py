@@ -122,8 +122,10 @@ class MetricSpace:
                 continue
             values = reference[column.name]
             numeric = is_numeric(column.kind, values.type)
-            axis = _number_axis(column.name, values, ranks) if numeric else _category_axis(
-                column.name, values
+            axis = (
+                _number_axis(column.name, values, ranks)
+                if numeric
+                else _category_axis(column.name, values)
             )
             if axis is None:
                 left_out.append(f"column {column.name!r}: constant in the reference")

@@ -40,7 +40,7 @@ def pearson(columns: Floats, weights: Floats | None = None) -> Floats:
         covariance = xw.T @ x - own * own.T / rows
         variance = squares - own**2 / rows
         r = covariance / np.sqrt(variance * variance.T)
-    flat = (variance <= 1e-12 * rows) | (variance.T <= 1e-12 * rows)
+    flat = (variance <= 1e-12 * rows) | (1e-12 * rows >= variance.T)
     return np.where(flat, np.nan, np.clip(r, -1.0, 1.0))
 
 

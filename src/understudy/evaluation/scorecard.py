@@ -108,10 +108,14 @@ def evaluate(
         measurements.append(_utility(utility, samples))
     progress(ProgressEvent("evaluate", 5, 5, "done"))
     named = {found.name: found for found in measurements if found is not None}
-    rows = {role: ds.num_rows for role, ds in zip(
-        ("train", "holdout", "reference", "synthetic"),
-        (train, holdout, reference, synthetic), strict=True,
-    )}
+    rows = {
+        role: ds.num_rows
+        for role, ds in zip(
+            ("train", "holdout", "reference", "synthetic"),
+            (train, holdout, reference, synthetic),
+            strict=True,
+        )
+    }
     return Scorecard(
         {**rows, "compared": m},
         target,
@@ -166,9 +170,7 @@ def _shape_on_holdout(samples: Samples) -> Measurement | None:
     size = min(samples.size("holdout"), samples.size("synthetic"))
     of_synthetic = bootstrap_weights(samples.size("synthetic"), size, 8, rng)
     of_train = bootstrap_weights(samples.size("train"), size, 8, rng)
-    found = [
-        compare_column(f, of_synthetic, of_train, real="holdout") for f in samples.features
-    ]
+    found = [compare_column(f, of_synthetic, of_train, real="holdout") for f in samples.features]
     replicates = np.stack([c.shape_replicates for c in found], axis=1)
     return _summary(
         "shape_error_holdout",
@@ -262,12 +264,8 @@ def _correlations(
 
 
 def _discriminator(samples: Samples, seed: int, notes: list[str]) -> Measurement | None:
-    found = c2st(
-        samples.features, "holdout", "synthetic", rng=stream(seed, "evaluation", "c2st")
-    )
-    floor = c2st(
-        samples.features, "holdout", "train", rng=stream(seed, "evaluation", "c2st floor")
-    )
+    found = c2st(samples.features, "holdout", "synthetic", rng=stream(seed, "evaluation", "c2st"))
+    floor = c2st(samples.features, "holdout", "train", rng=stream(seed, "evaluation", "c2st floor"))
     if found is None or floor is None:
         notes.append("c2st: too few rows to train a judge")
         return None

@@ -79,7 +79,9 @@ def tstr(samples: Samples, spec: Table, target: str, rng: np.random.Generator) -
         if inputs["holdout"].shape[1] == 0:
             continue
         scores = {
-            role: _predict(name, inputs[role], answers[role], inputs["holdout"], classes, others, seed)
+            role: _predict(
+                name, inputs[role], answers[role], inputs["holdout"], classes, others, seed
+            )
             for role in ("train", "synthetic")
         }
         results.append(_compare(name, scores, answers["holdout"], classes, weights))

@@ -16,6 +16,7 @@ from understudy.encoding.constraints.numbers import (
     as_integers,
     common_type,
     decimals_of,
+    extremes,
     from_integers,
     is_stepped,
     raised,
@@ -53,7 +54,6 @@ class InequalityStep:
         low, high = table[rule.low], table[rule.high]
         line = common_type([low.type, high.type], f"{rule.low!r} <= {rule.high!r}")
         only_high = pc.and_(pc.is_null(low), pc.is_valid(high))
-        extremes = pc.min_max(high)
         return cls(
             low=rule.low,
             high=rule.high,
@@ -63,7 +63,7 @@ class InequalityStep:
             line=line,
             gap_type=_gap_type(low, high, line),
             decimals=_decimals(low, high, line),
-            table=pa.table({rule.high: pa.array([*extremes.values()], high.type)}),
+            table=pa.table({rule.high: extremes(high)}),
         )
 
     def reshape(self, spec: Table) -> Table:

@@ -47,6 +47,14 @@ def decimals_of(column: pa.ChunkedArray) -> int | None:
     return None
 
 
+def extremes(column: pa.ChunkedArray) -> pa.Array:
+    """The least and the greatest value, as an array of two; both null where all is null."""
+    # Arrow has no minimum of durations, so theirs is taken of the steps they count.
+    spans = pt.is_duration(column.type)
+    found = pc.min_max(column.cast(pa.int64()) if spans else column)
+    return pa.array([*found.values()]).cast(column.type)
+
+
 def rounded(values: NDArray[np.float64], decimals: int | None) -> NDArray[np.float64]:
     return values if decimals is None else np.round(values, decimals)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.encoding.constraints.checks import describe, duplicates, kept_keys, require
 from understudy.encoding.constraints.combinations import CombinationStep
 from understudy.encoding.constraints.dependency import DependencyStep
 from understudy.encoding.constraints.inequality import InequalityStep
+from understudy.encoding.constraints.numbers import extremes, raised
 from understudy.encoding.constraints.order import Shaping, ordered, ranges, removes
 from understudy.encoding.constraints.ranges import RangeStep, out_of_range
 from understudy.encoding.constraints.step import Domains, Step
@@ -143,8 +143,8 @@ def _require_implied(bound: Range, shaping: list[Shaping], table: pa.Table) -> N
         case "sum":
             reach = _sum_reach(rule, table)
         case "inequality":
-            reach = pc.max(table[rule.low].cast(table[rule.high].type, safe=False))
-            reach = pa.chunked_array([pa.array([reach.as_py()], table[rule.high].type)])
+            greatest = extremes(table[rule.low])[1:]
+            reach = pa.chunked_array([raised(greatest, table[rule.high].type)])
         case _:
             return  # looked up: every value is one of the source, and the source is in range
     if out_of_range(bound, reach).any():
@@ -157,7 +157,7 @@ def _require_implied(bound: Range, shaping: list[Shaping], table: pa.Table) -> N
 
 def _sum_reach(rule: Sum, table: pa.Table) -> pa.ChunkedArray:
     """The least and the greatest total that parts within the source's ranges can add up to."""
-    ends = [[*pc.min_max(table[part]).values()] for part in rule.parts]
+    ends = [extremes(table[part]) for part in rule.parts]
     total = table[rule.total].type
     reach = [sum(end[side].as_py() or 0 for end in ends) for side in (0, 1)]
     return pa.chunked_array([pa.array(reach).cast(total)])

@@ -1,0 +1,155 @@
+"""Planted leaks must be seen, and a fresh draw of the population must not raise an alarm.
+
+Seeds are fixed. The family-wise p of a safe table is uniform, so a bound of .01 on it would fail
+one seed in a hundred by chance; the seeds below are not among those.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import planted
+import pyarrow as pa
+import pytest
+
+from understudy.attacks import Battery, attack
+from understudy.data.dataset import Dataset
+from understudy.schema import Boolean, Category, Identifier, Number, one_table
+
+N = 3000
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, planted.Rows]:
+    rng = np.random.default_rng(5)
+    return {role: planted.draw(N, rng) for role in ("train", "holdout", "reference")}
+
+
+def audit(real: dict[str, planted.Rows], synthetic: planted.Rows) -> Battery:
+    datasets = [real[role].dataset() for role in ("train", "holdout", "reference")]
+    return attack(*datasets, synthetic.dataset(), seed=1)
+
+
+def best_auc(battery: Battery) -> float:
+    return max(found.auc.value for found in battery.attacks)
+
+
+def test_fresh_draw_passes(real):
+    found = audit(real, planted.draw(N, np.random.default_rng(6)))
+    assert found.exchangeable.low <= 0.5
+    assert found.copies.exact.train_hits == 0
+    assert found.family.p > 0.01
+    assert best_auc(found) < 0.53
+    assert found.closeness.closer.low < 0.5 < found.closeness.closer.high
+
+
+def test_bootstrap_copy_is_caught_everywhere(real):
+    rng = np.random.default_rng(7)
+    found = audit(real, real["train"].take(rng.integers(N, size=N)))
+    # A bootstrap repeats 1 - 1/e of the rows, so the best attack's AUC is .632 + .368 / 2.
+    assert found.copies.exact.train_hits == pytest.approx(0.632 * N, rel=0.05)
+    assert found.copies.exact.p < 1e-6
+    assert best_auc(found) == pytest.approx(0.816, abs=0.02)
+    assert found.attacks[0].tpr_at_1.value > 0.55
+    assert found.family.p == pytest.approx(0.001)
+    assert found.closeness.closer.low > 0.9
+
+
+def test_jittered_copy_is_caught_without_exact_copies(real):
+    found = audit(real, planted.jittered(real["train"], 0.10, np.random.default_rng(8)))
+    assert found.copies.exact.train_hits == 0
+    assert found.family.p == pytest.approx(0.001)
+    assert best_auc(found) > 0.65
+
+
+def test_outliers_only_are_caught_by_strata_and_not_by_averages(real):
+    rng = np.random.default_rng(9)
+    outliers = planted.most_outlying(real["train"], N // 60)
+    fresh = planted.draw(N, rng)
+    leaky = fresh.put(rng.choice(N, len(outliers), replace=False), outliers)
+    # Moved a little, so that no hash can find them.
+    found = audit(real, planted.jittered(leaky, 0.003, rng))
+    assert best_auc(found) < 0.53
+    assert abs(found.closeness.closer.value - 0.5) < 0.03
+    assert found.copies.exact.train_hits == 0
+    assert found.family.p <= 0.005
+    worst = max(found.family.strata, key=lambda s: s.auc.value)
+    assert worst.stratum != "all"
+
+
+def test_random_one_percent_verbatim_is_caught_by_copies(real):
+    rng = np.random.default_rng(10)
+    places = rng.choice(N, N // 100, replace=False)
+    leaky = planted.draw(N, rng).put(places, real["train"].take(rng.integers(N, size=N // 100)))
+    found = audit(real, leaky)
+    assert found.copies.exact.holdout_hits == 0
+    assert found.copies.exact.p < 1e-6
+    assert best_auc(found) < 0.53
+
+
+def test_family_test_keeps_its_level_on_safe_tables():
+    """25 fresh safe worlds: P[more than 5 alarms at 5 %] = .001 when the test is exact."""
+    alarms = 0
+    rng = np.random.default_rng(12)
+    for _ in range(25):
+        small = [planted.draw(900, rng).dataset() for _ in range(4)]
+        alarms += attack_family_only(small) <= 0.05
+    assert alarms <= 5
+
+
+def attack_family_only(datasets: list[Dataset]) -> float:
+    from understudy.attacks.challenge import set_up
+    from understudy.attacks.family import family_test, strata
+    from understudy.attacks.membership import scores
+
+    roles = ("train", "holdout", "reference", "synthetic")
+    tables = {role: dataset.table for role, dataset in zip(roles, datasets, strict=True)}
+    rng = np.random.default_rng(3)
+    challenge = set_up(tables, planted.SCHEMA.table(), rng)
+    groups = strata(challenge, rng)
+    return family_test(list(scores(challenge)), groups, challenge.is_member, rng, 199).p
+
+
+def test_shifted_holdout_is_not_exchangeable(real):
+    shifted = planted.Rows(real["holdout"].numbers + 1.0, real["holdout"].levels)
+    datasets = [real["train"], shifted, real["reference"], real["reference"]]
+    found = attack(*(rows.dataset() for rows in datasets), seed=1)
+    assert found.as_dict()["exchangeable"]["ok"] is False
+
+
+def test_same_seed_same_findings(real):
+    few = {role: rows.take(np.arange(300)) for role, rows in real.items()}
+    synthetic = few["reference"].take(np.arange(200))
+    assert audit(few, synthetic).as_dict() == audit(few, synthetic).as_dict()
+
+
+def test_repeated_source_rows_are_judged_fairly():
+    """Four levels and two flags: every row repeats, and an independent draw repeats them too."""
+    schema = one_table("few", [Category(name="a"), Boolean(name="b"), Boolean(name="c")])
+    rng = np.random.default_rng(4)
+
+    def draw(n: int) -> Dataset:
+        a = pa.array(rng.choice(["u", "v", "w", "x"], n))
+        flags = [pa.array(rng.random(n) < 0.5) for _ in range(2)]
+        return Dataset.single(schema, pa.table([a, *flags], names=["a", "b", "c"]))
+
+    found = attack(draw(800), draw(400), draw(400), draw(800), seed=0)
+    assert found.copies.duplicates > 0.9
+    assert found.copies.exact.p > 0.05
+    assert found.closeness.closer.value == pytest.approx(0.5)
+    assert found.closeness.tie_share > 0.99
+
+
+def test_ten_rows_and_no_usable_column_make_notes_not_crashes():
+    schema = one_table("tiny", [Number(name="x"), Category(name="nothing"), Identifier(name="key")])
+    table = pa.table(
+        {
+            "x": pa.array([1.0] * 10),
+            "nothing": pa.nulls(10, pa.string()),
+            "key": pa.array(range(10)),
+        }
+    )
+    data = Dataset.single(schema, table)
+    found = attack(data, data, data, data, seed=0)
+    assert found.attacks == ()
+    assert any("too few rows" in note for note in found.notes)
+    assert found.as_dict()["family"]["p"] is None
