@@ -7,10 +7,10 @@ one seed in a hundred by chance; the seeds below are not among those.
 from __future__ import annotations
 
 import numpy as np
-import planted
 import pyarrow as pa
 import pytest
 
+from tests.attacks import planted
 from understudy.attacks import Battery, attack
 from understudy.data.dataset import Dataset
 from understudy.schema import Boolean, Category, Identifier, Number, one_table

@@ -386,8 +386,27 @@ def test_a_range_that_a_sum_can_leave_is_refused_and_one_it_cannot_is_kept() -> 
     table = pa.table({"a": [0, 9], "b": [9, 0], "c": [9, 9]})
     total = Sum(total="c", parts=("a", "b"))
     assert_holds(table, spec_of(columns, total, Range(column="c", minimum=0, maximum=18)))
-    with pytest.raises(ConstraintError, match="cannot both be kept"):
+    with pytest.raises(ConstraintError, match="cannot be kept"):
         Reparametrisation.fit(table, spec_of(columns, total, Range(column="c", maximum=9)))
+
+
+def test_a_range_is_followed_through_a_chain_of_rules() -> None:
+    # The sum can reach 18, and so can the limit above it.
+    table = pa.table({"a": [0, 9], "b": [9, 0], "c": [9, 9], "limit": [10, 12]})
+    columns = [whole(name) for name in table.column_names]
+    rules = [Sum(total="c", parts=("a", "b")), Inequality(low="c", high="limit", strict=True)]
+    assert_holds(table, spec_of(columns, *rules, Range(column="limit", maximum=19)))
+    with pytest.raises(ConstraintError, match="as far as 10 to 19"):
+        Reparametrisation.fit(table, spec_of(columns, *rules, Range(column="limit", maximum=18)))
+
+
+def test_columns_without_a_type_are_left_alone() -> None:
+    table = pa.table({"a": pa.nulls(3), "b": [1, 2, 3]})
+    columns = [whole("a"), whole("b")]
+    rules = [Inequality(low="a", high="b"), Range(column="a", minimum=0)]
+    assert_holds(table, spec_of(columns, *rules))
+    assert_holds(table, spec_of(columns, Sum(total="a", parts=("b", "b"))))
+    assert_holds(table, spec_of(columns, Sum(total="b", parts=("a", "a"))))
 
 
 def test_identifiers_are_never_looked_up() -> None:

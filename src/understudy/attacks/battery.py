@@ -44,7 +44,7 @@ class Battery:
 
     def as_dict(self) -> dict[str, Any]:
         family, alike = self.family, self.exchangeable
-        return plain(
+        card: dict[str, Any] = plain(
             {
                 "format": 1,
                 "exchangeable": {
@@ -68,6 +68,7 @@ class Battery:
                 "notes": self.notes,
             }
         )
+        return card
 
 
 def attack(
@@ -140,8 +141,9 @@ def _power(challenge: Challenge, family: Family) -> dict[str, Any]:
     return {
         "smallest_auc": smallest,
         "sentence": (
-            f"With {n:,} members and as many others, an attack whose AUC is {smallest:.3f} over all "
-            "rows would have been noticed four times in five; weaker leaks may have gone unseen."
+            f"With {n:,} members and as many others, an attack whose AUC is {smallest:.3f} over "
+            "all rows would have been noticed four times in five; weaker leaks may have gone "
+            "unseen."
         ),
     }
 

@@ -27,7 +27,7 @@ REACH = 5
 
 @dataclass(frozen=True)
 class Distances:
-    """From the pooled real rows (members first) to synthetic and to reference rows, in one space."""
+    """From the pooled real rows (members first) to synthetic and reference rows, in one space."""
 
     to_synthetic: Neighbours
     to_reference: Neighbours
@@ -54,7 +54,7 @@ class Challenge:
 def set_up(
     tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Generator
 ) -> Challenge | None:
-    """Draws the challenge from the four tables; None if a side is empty or nothing has distance."""
+    """Draws the challenge; None if a side is empty or no column carries distance."""
     size = min(tables["train"].num_rows, tables["holdout"].num_rows, MOST_CHALLENGED)
     if min(size, tables["reference"].num_rows, tables["synthetic"].num_rows) == 0:
         return None

@@ -21,6 +21,8 @@ from understudy.evaluation.statistics import Estimate, Floats, delong, midranks
 
 PERMUTATIONS = 999
 FEWEST_A_SIDE = 400
+MARGIN = 40
+"""Rows a side beyond that, as a stratum's sides are equal on average only."""
 TOP_SHARES = (0.01, 0.05)
 FEWEST_ON_TOP = 5
 BLOCK = 111
@@ -84,7 +86,7 @@ def strata(challenge: Challenge, rng: np.random.Generator) -> list[Stratum]:
     order = np.lexsort((rng.random(m), -outlierness))
     found = [Stratum("all", np.ones(m, bool))]
     for share, name in ((0.10, "top 10 %"), (0.01, "top 1 %")):
-        size = max(int(np.ceil(share * m)), 2 * FEWEST_A_SIDE)
+        size = max(int(np.ceil(share * m)), 2 * (FEWEST_A_SIDE + MARGIN))
         if size > m // 2 or size >= found[-1].rows.sum():
             continue
         rows = np.zeros(m, bool)
@@ -159,7 +161,7 @@ def _spread_out(inside: Floats, rows: NDArray[np.bool_]) -> Floats:
 
 
 def _null_maxima(
-    matrix: Floats, labels: Floats, rng: np.random.Generator, permutations: int
+    matrix: NDArray[np.floating[Any]], labels: Floats, rng: np.random.Generator, permutations: int
 ) -> Floats:
     maxima = np.empty(permutations)
     small = matrix.astype(np.float32)

@@ -2,7 +2,7 @@
 
 Fitted on the reference sample only, so it knows nothing of who was a member.
 
-* numbers, dates, durations: `(x - q01) / (q99 - q01)`, clipped to +-3, so one unit is the usual range;
+* numbers, dates, durations: `(x - q01) / (q99 - q01)`, clipped to +-3: a unit is the usual range;
 * missing numbers: the middle of the column, plus a 0/1 coordinate;
 * categories: one-hot times `1/sqrt(2)`, so that a mismatch adds exactly 1 to squared distance;
   missing is a level, levels the reference never saw share one;
@@ -106,7 +106,7 @@ class CategoryAxis:
 
 @dataclass(frozen=True)
 class MetricSpace:
-    """Axes fitted on a reference sample. `left_out` says which columns carry no distance and why."""
+    """Axes fitted on a reference sample. `left_out`: which columns carry no distance, and why."""
 
     axes: tuple[NumberAxis | CategoryAxis, ...]
     left_out: tuple[str, ...]

@@ -9,6 +9,7 @@ against train itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -175,10 +176,7 @@ def _number_bars(feature: Feature) -> Bars:
     edges = np.unique(np.concatenate([[pooled.min()], inner, [pooled.max()]]))
     cuts = edges[1:-1]
     codes = {r: np.searchsorted(cuts, values, side="right") for r, values in present.items()}
-    labels = [
-        f"{written(a, feature)} to {written(b, feature)}"
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    labels = [f"{written(a, feature)} to {written(b, feature)}" for a, b in pairwise(edges)]
     return labels, edges.tolist(), codes
 
 

@@ -19,7 +19,7 @@ ITERATIONS = 150
 MOST_ROWS = 20_000
 FEWEST_ROWS = 30
 MOST_DECLARED = 254
-"""Levels that the trees take as categories; columns with more are ordered by frequency."""
+"""Levels that the trees take as categories; columns with more are crowded."""
 
 
 def c2st(
@@ -48,19 +48,36 @@ def c2st(
         inside, outside = fold != k, fold == k
         rows = np.concatenate([a[inside], b[inside]])
         labels = np.repeat([0, 1], int(inside.sum()))
-        judge = _judge(declared, int(rng.integers(2**31))).fit(rows, labels)
+        judge = _judge(declared, int(rng.integers(2**31))).fit(filled(rows), labels)
         scores[0, outside] = judge.predict_proba(a[outside])[:, 1]
         scores[1, outside] = judge.predict_proba(b[outside])[:, 1]
     return delong(scores[1], scores[0], z)
 
 
 def design(features: Sequence[Feature], role: str) -> Floats:
-    """Rows as trees take them: float64 [n, c], NaN for missing, levels as codes from 0."""
+    """Rows as trees take them: float64 [n, c], NaN for missing, levels as codes from 0.
+
+    A level of a crowded column becomes its count in the reference sample: a code would order levels
+    by the sample they were first met in, and so tell the samples apart by itself.
+    """
     columns = []
-    for feature in features:
-        values = feature.values[role].astype(np.float64)
-        columns.append(values if feature.numeric else np.where(values == 0, np.nan, values - 1))
+    for feature, declared in zip(features, declared_categories(features), strict=True):
+        codes = feature.values[role]
+        values = codes.astype(np.float64)
+        if not feature.numeric:
+            values -= 1
+            if not declared:
+                tally = np.bincount(feature.values["reference"], minlength=len(feature.levels) + 1)
+                values = tally[codes].astype(np.float64)
+            values[codes == 0] = np.nan
+        columns.append(values)
     return np.stack(columns, axis=1)
+
+
+def filled(rows: Floats) -> Floats:
+    """`rows` with columns that have no value at all set to zero, which trees cannot split on."""
+    blank = np.isnan(rows).all(axis=0)
+    return np.where(blank, 0.0, rows) if blank.any() else rows
 
 
 def declared_categories(features: Sequence[Feature]) -> NDArray[np.bool_]:

@@ -34,8 +34,9 @@ def by_quantiles(feature: Feature, real: str = "train") -> Binned:
     if not feature.numeric:
         return _levels(feature)
     present = feature.present(real).astype(np.float64)
-    cuts = np.unique(np.quantile(present, np.arange(1, BINS) / BINS)) if len(present) else []
-    return _cut(feature, np.asarray(cuts, np.float64))
+    if len(present) == 0:
+        return _cut(feature, present)
+    return _cut(feature, np.unique(np.quantile(present, np.arange(1, BINS) / BINS)))
 
 
 def by_width(feature: Feature, real: str = "train") -> Binned:
@@ -43,8 +44,9 @@ def by_width(feature: Feature, real: str = "train") -> Binned:
     if not feature.numeric:
         return _levels(feature)
     present = feature.present(real).astype(np.float64)
-    edges = np.histogram_bin_edges(present, bins=BINS) if len(present) else []
-    return _cut(feature, np.asarray(edges, np.float64))
+    if len(present) == 0:
+        return _cut(feature, present)
+    return _cut(feature, np.histogram_bin_edges(present, bins=BINS).astype(np.float64))
 
 
 def pair_errors(
@@ -55,7 +57,7 @@ def pair_errors(
     weights: Floats | None = None,
     wanted: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """Total variation of every pair's joint distribution: float64 [draws, c, c], NaN on the diagonal.
+    """Total variation of every pair's joint distribution: [draws, c, c], NaN on the diagonal.
 
     `weights` [draws, rows of other] are bootstrap multiplicities; without them there is one draw.
     `wanted` [c, c] limits the work; pairs not wanted are NaN.

@@ -38,7 +38,7 @@ class Feature:
 
     def missing(self, role: str) -> NDArray[np.bool_]:
         values = self.values[role]
-        return np.isnan(values) if self.numeric else values == 0
+        return np.asarray(np.isnan(values) if self.numeric else values == 0)
 
     def present(self, role: str) -> NDArray[np.generic]:
         return self.values[role][~self.missing(role)]
@@ -53,11 +53,11 @@ class Samples:
     notes: tuple[str, ...]
 
     def size(self, role: str) -> int:
-        return self.tables[role].num_rows
+        return len(self.tables[role])
 
 
 def subsample(table: pa.Table, rows: int, rng: np.random.Generator) -> pa.Table:
-    """`rows` rows drawn without replacement, in their old order; the table itself if it has fewer."""
+    """`rows` rows without replacement, in their old order; the table itself if it has fewer."""
     if table.num_rows <= rows:
         return table
     return table.take(pa.array(np.sort(rng.choice(table.num_rows, rows, replace=False))))
@@ -72,7 +72,7 @@ def align(table: pa.Table, like: pa.Table) -> pa.Table:
 def collect(
     train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset, *, seed: int
 ) -> Samples:
-    """Codes the four samples of one table alike; all but the learnt kinds are left out, and said."""
+    """Codes the four samples alike; all but the learnt kinds are left out, and said."""
     spec = train.schema.table()
     notes: list[str] = []
     tables: dict[str, pa.Table] = {}
@@ -132,7 +132,7 @@ def _codes(
     order = np.argsort(-in_train, kind="stable")
     code_of = np.zeros(len(order) + 1, np.int32)  # the last entry serves missing
     code_of[order] = np.arange(1, len(order) + 1)
-    codes = {role: code_of[values] for role, values in raw.items()}
+    codes: dict[str, NDArray[np.generic]] = {role: code_of[rows] for role, rows in raw.items()}
     return tuple(distinct.take(pa.array(order)).to_pylist()), codes
 
 

@@ -45,7 +45,7 @@ class Scorecard:
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        return plain(
+        card: dict[str, Any] = plain(
             {
                 "format": 1,
                 "rows": self.rows,
@@ -58,6 +58,7 @@ class Scorecard:
                 "notes": self.notes,
             }
         )
+        return card
 
 
 def evaluate(
@@ -335,7 +336,7 @@ def _mean(values: Floats, axis: int) -> Floats:
     """Mean over present values; NaN, silently, where there is none."""
     there = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return np.where(there, values, 0.0).sum(axis=axis) / there.sum(axis=axis)
+        return np.asarray(np.where(there, values, 0.0).sum(axis=axis) / there.sum(axis=axis))
 
 
 def _few(features: Sequence[Feature], notes: list[str]) -> Sequence[Feature]:

@@ -29,7 +29,7 @@ def midranks(scores: NDArray[Any]) -> Floats:
     """Ranks from 1, equal scores sharing the mean of theirs."""
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts - 1) / 2.0)[inverse]
+    return np.asarray((last - (counts - 1) / 2.0)[inverse])
 
 
 def auc(positives: Floats, negatives: Floats) -> float:
@@ -109,7 +109,7 @@ def resampled_auc(scores: Floats, labels: NDArray[np.bool_], weights: Floats) ->
     beaten = np.cumsum(down, axis=1) - 0.5 * down
     pairs = up.sum(axis=1) * down.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (up * beaten).sum(axis=1) / pairs
+        return np.asarray((up * beaten).sum(axis=1) / pairs)
 
 
 def bootstrap_weights(n: int, size: int, draws: int, rng: np.random.Generator) -> Floats:
@@ -125,7 +125,9 @@ def around(value: float, replicates: Iterable[float], *, least: float = 0.0) -> 
     Not their percentiles: a distance between samples grows when one of them is resampled, so
     percentiles would sit above the value they belong to.
     """
-    spread = 1.96 * float(np.nanstd(np.fromiter(replicates, np.float64), ddof=1))
+    found = np.fromiter(replicates, np.float64)
+    found = found[np.isfinite(found)]
+    spread = 1.96 * float(found.std(ddof=1)) if len(found) > 1 else 0.0
     return Estimate(value, max(least, value - spread), value + spread)
 
 

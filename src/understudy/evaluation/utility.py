@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.encoding.metric import MetricSpace
-from understudy.evaluation.discriminator import declared_categories, design
+from understudy.evaluation.discriminator import declared_categories, design, filled
 from understudy.evaluation.samples import Feature, Samples
 from understudy.evaluation.statistics import Floats, bootstrap_weights, resampled_auc
 from understudy.schema import Table
@@ -130,8 +130,8 @@ def _predict(
     features: Sequence[Feature],
     seed: int,
 ) -> Floats:
-    """Scores on `queries`: [n, 1] predictions, or [n, classes] probabilities (0 if never learnt)."""
-    model = _model(name, classes is not None, features, seed).fit(inputs, answers)
+    """Scores on `queries`: [n, 1] predictions, or [n, classes] probabilities (0: never learnt)."""
+    model = _model(name, classes is not None, features, seed).fit(filled(inputs), answers)
     if classes is None:
         return np.asarray(model.predict(queries), np.float64)[:, None]
     learnt = model.predict_proba(queries)
@@ -202,7 +202,7 @@ def _mean_auc(
     """Mean one-against-the-rest AUC per row of `weights`; one class suffices when there are two."""
     wanted = range(1, 2) if len(classes) == 2 else range(len(classes))
     each = [resampled_auc(scores[:, k], truth == classes[k], weights) for k in wanted]
-    return np.nanmean(np.stack(each), axis=0)
+    return np.asarray(np.nanmean(np.stack(each), axis=0))
 
 
 def _r2(scores: Floats, truth: NDArray[np.generic], weights: Floats) -> Floats:
@@ -210,4 +210,4 @@ def _r2(scores: Floats, truth: NDArray[np.generic], weights: Floats) -> Floats:
     mass = weights.sum(axis=1)
     centred = y - y.mean()
     total = weights @ centred**2 - (weights @ centred) ** 2 / mass
-    return 1.0 - (weights @ (scores[:, 0] - y) ** 2) / total
+    return np.asarray(1.0 - (weights @ (scores[:, 0] - y) ** 2) / total)

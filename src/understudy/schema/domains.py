@@ -115,6 +115,8 @@ class Domain:
 
         column = _plain(array, self)
         present = _bools(pc.is_valid(column))
+        if not present.any():
+            return np.full(len(column), self.nulls)
         selected = present & self.values
         if self.values and not present.all():
             # Null cells never compare: fill them so that every comparison below is a plain bool.

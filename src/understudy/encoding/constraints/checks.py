@@ -108,6 +108,8 @@ def _disordered(rule: Inequality, table: pa.Table) -> Rows:
 
 def _missummed(rule: Sum, table: pa.Table) -> Rows:
     total = table[rule.total]
+    if pa.types.is_null(total.type):
+        return np.zeros(table.num_rows, dtype=bool)
     if not pa.types.is_floating(total.type):
         wrong = pc.not_equal(total, summed(table, rule.parts, total.type, None))
         return np.asarray(pc.fill_null(wrong, False).to_numpy(), dtype=bool)

@@ -95,7 +95,7 @@ class InequalityStep:
         high_type = self.table.schema.field(self.high).type
         gap = table[self.gap].combine_chunks()
         high = raised(self._sum(low, gap), high_type)
-        least = raised(self._least(low), high_type)
+        least = self.least(low)
         if self.alone:
             alone = table[self.alone].cast(high_type).combine_chunks()
             high = pc.if_else(pc.is_null(low), alone, high)
@@ -104,6 +104,11 @@ class InequalityStep:
         high = pc.if_else(too_low, least, high)
         gone = [name for name in (self.gap, self.alone) if name]
         return replaced(table, gone, {self.high: high})
+
+    def least(self, low: pa.Array) -> pa.Array:
+        """The least `high` allowed above each `low`, in the type of `high`."""
+        high_type = self.table.schema.field(self.high).type
+        return raised(self._least(low.cast(self.line)), high_type)
 
     def translate(self, domains: Domains) -> tuple[Domains, Domains]:
         others = {name: domain for name, domain in domains.items() if name != self.high}

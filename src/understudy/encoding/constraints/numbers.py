@@ -21,6 +21,7 @@ def common_type(types: list[pa.DataType], where: str) -> pa.DataType:
 
     Raises ConstraintError where there is none (text, or local times beside instants).
     """
+    types = [type for type in types if not pt.is_null(type)] or [pa.int64()]
     kinds = {_family(type) for type in types}
     if kinds == {"instant", "date"} or kinds == {"instant"}:
         return _common_instant(types, where)
@@ -88,6 +89,8 @@ def raised(column: pa.Array, type: pa.DataType) -> pa.Array:
     """The column in a coarser type, rounded up where the type cannot hold a value exactly."""
     if column.type == type:
         return column
+    if pt.is_null(type):
+        return pa.nulls(len(column))
     if pt.is_date(type) and pt.is_timestamp(column.type):
         return pc.ceil_temporal(column, unit="day").cast(type)
     if pt.is_timestamp(type) and pt.is_timestamp(column.type):

@@ -41,6 +41,8 @@ class RangeStep:
 
     def backward(self, table: pa.Table) -> pa.Table:
         found = table[self.column].cast(self.type)
+        if found.null_count == len(found):
+            return table
         for bound, up in ((self.minimum, True), (self.maximum, False)):
             edge = None if bound is None else bound_in(_value(bound), self.type, up=up)
             if edge is not None:

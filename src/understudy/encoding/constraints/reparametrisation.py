@@ -10,17 +10,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.encoding.constraints.checks import describe, duplicates, kept_keys, require
+from understudy.encoding.constraints.checks import duplicates, kept_keys, require
 from understudy.encoding.constraints.combinations import CombinationStep
 from understudy.encoding.constraints.dependency import DependencyStep
 from understudy.encoding.constraints.inequality import InequalityStep
-from understudy.encoding.constraints.numbers import extremes, raised
 from understudy.encoding.constraints.order import Shaping, ordered, ranges, removes
-from understudy.encoding.constraints.ranges import RangeStep, out_of_range
+from understudy.encoding.constraints.ranges import RangeStep
+from understudy.encoding.constraints.reach import require_within
 from understudy.encoding.constraints.step import Domains, Step
 from understudy.encoding.constraints.sums import SumStep
-from understudy.errors import ColumnError, ConstraintError
-from understudy.schema import Range, Sum, Table
+from understudy.errors import ColumnError
+from understudy.schema import Inequality, Sum, Table
+from understudy.schema.constraints import columns_of
 
 STEPS: dict[str, Any] = {
     "inequality": InequalityStep,
@@ -59,16 +60,19 @@ class Reparametrisation:
         require(spec.constraints, table)
         steps: list[Step] = []
         shaped, moving = spec, table
-        shaping = ordered(spec)
-        for rule in shaping:
+        owners: dict[str, Step] = {}
+        for rule in ordered(spec):
+            if _is_vacuous(rule, table):
+                continue
             step: Step = STEPS[rule.rule].fit(rule, moving, shaped)
             shaped, moving = step.reshape(shaped), step.forward(moving)
             steps.append(step)
+            owners |= dict.fromkeys(removes(rule), step)
         for bound in ranges(spec):
             if bound.column in shaped.column_names:
                 steps.append(RangeStep.fit(bound, moving))
             else:
-                _require_implied(bound, shaping, table)
+                require_within(bound, owners, table)
         shaped = shaped.model_copy(update={"constraints": ()})
         return cls(spec, shaped, table.schema, tuple(steps), keys)
 
@@ -136,28 +140,7 @@ class Reparametrisation:
         return cls(spec, shaped, source, tuple(steps), kept_keys(spec))
 
 
-def _require_implied(bound: Range, shaping: list[Shaping], table: pa.Table) -> None:
-    """Raises ConstraintError unless the rule that works the column out keeps it in range."""
-    rule = next(rule for rule in shaping if bound.column in removes(rule))
-    match rule.rule:
-        case "sum":
-            reach = _sum_reach(rule, table)
-        case "inequality":
-            greatest = extremes(table[rule.low])[1:]
-            reach = pa.chunked_array([raised(greatest, table[rule.high].type)])
-        case _:
-            return  # looked up: every value is one of the source, and the source is in range
-    if out_of_range(bound, reach).any():
-        raise ConstraintError(
-            f"the constraints {describe(rule)} and {describe(bound)} cannot both be kept: other "
-            f"columns decide {bound.column!r}, and within their own ranges they can carry it "
-            "outside. Put ranges on those columns, or drop one of the two."
-        )
-
-
-def _sum_reach(rule: Sum, table: pa.Table) -> pa.ChunkedArray:
-    """The least and the greatest total that parts within the source's ranges can add up to."""
-    ends = [extremes(table[part]) for part in rule.parts]
-    total = table[rule.total].type
-    reach = [sum(end[side].as_py() or 0 for end in ends) for side in (0, 1)]
-    return pa.chunked_array([pa.array(reach).cast(total)])
+def _is_vacuous(rule: Shaping, table: pa.Table) -> bool:
+    """Whether a rule of reckoning names a column without any type, which only ever holds nulls."""
+    reckons = isinstance(rule, Inequality | Sum)
+    return reckons and any(pa.types.is_null(table[name].type) for name in columns_of(rule))

@@ -1,0 +1,90 @@
+"""The gate: many measurements in, one ruling out, and the line that decided.
+
+Nothing is averaged: the worst line decides, FAIL before INCONCLUSIVE before PASS. A line passes
+when the whole interval lies on the good side of its bound and fails when the whole interval lies
+on the bad side, so neither a lucky estimate nor a large sample alone can decide. What was not
+measured is INCONCLUSIVE. A ruling is evidence about one table, never a proof of anonymity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from understudy.contracts import Line, Ruling, Verdict
+from understudy.release.fidelity_lines import fidelity_lines
+from understudy.release.privacy_lines import privacy_lines
+from understudy.release.thresholds import DEFAULTS, Thresholds
+
+SEVERITY: Mapping[Ruling, int] = {"INFO": 0, "PASS": 1, "INCONCLUSIVE": 2, "FAIL": 3}
+
+__all__ = ["DEFAULTS", "SEVERITY", "Thresholds", "decide"]
+
+
+def decide(
+    scorecard: Mapping[str, Any],
+    battery: Mapping[str, Any],
+    validity: Mapping[str, Any],
+    thresholds: Thresholds = DEFAULTS,
+    private: bool = False,
+) -> Verdict:
+    """Rules on one synthetic table.
+
+    `scorecard`, `battery` and `validity` are the JSON of the evaluation, the attacks and
+    `validity.check`. Under differential privacy (`private`) fidelity and utility inform and do not
+    decide, since repeating a run until they please would spend budget unseen.
+    """
+    lines = [
+        _validity(validity),
+        *privacy_lines(battery, thresholds),
+        *fidelity_lines(scorecard, thresholds, decisive=not private),
+    ]
+    worst = max(lines, key=lambda line: SEVERITY[line.ruling])
+    if worst.ruling == "FAIL":
+        return Verdict("FAIL", f"Do not release: {_clause(worst)}", tuple(lines))
+    if worst.ruling == "INCONCLUSIVE":
+        return Verdict("INCONCLUSIVE", f"Not yet: {_clause(worst)}", tuple(lines))
+    return Verdict("PASS", _praise(lines), tuple(lines))
+
+
+def _validity(validity: Mapping[str, Any]) -> Line:
+    checked, problems = validity.get("checked"), validity.get("problems")
+    if not checked or problems is None:
+        return Line("valid rows", "INCONCLUSIVE", "The rows' validity was not measured.", "validity")
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return Line(
+            "valid rows", "FAIL", f"The table breaks its own rules: {problems[0]}{more}.", "validity"
+        )
+    rows = f"{validity['rows']:,} rows keep" if validity.get("rows") else "The rows keep"
+    return Line(
+        "valid rows",
+        "PASS",
+        f"All {rows} the source's columns, types, levels and declared rules; no real "
+        "identifier occurs.".replace("All The", "The"),
+        "validity",
+    )
+
+
+def _clause(line: Line) -> str:
+    """A line's sentence in mid-sentence; names and acronyms keep their capital."""
+    text = line.detail
+    return text[0].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _praise(lines: Iterable[Line]) -> str:
+    """One sentence that names the two findings a release rests on."""
+    by_name = {line.name: line for line in lines}
+    auc = by_name["membership, on average"]
+    pair = by_name["pair error"]
+    faithful = ""
+    if pair.value is not None and pair.floor:
+        faithful = (
+            f", and pairs of columns differ from the real ones {pair.value / pair.floor:.1f} times "
+            "as much as two real samples differ from each other"
+        )
+    return (
+        f"Nothing we tried found the people behind the table: the best attacker tells members from "
+        f"strangers with an AUC of {auc.value:.3f} (a coin: .500), real records are not "
+        f"repeated beyond coincidence{faithful}."
+    )

@@ -1,0 +1,273 @@
+"""The privacy lines of the gate: preconditions, copies, closeness, membership.
+
+Membership is judged twice, over all rows and among the most unusual ones, because a leak of a few
+records vanishes in an average.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from understudy.contracts import Line, Ruling
+from understudy.release.thresholds import Thresholds
+
+GUESSING_AT_5 = 0.05
+"""What guessing finds at five false alarms in a hundred."""
+
+
+def privacy_lines(battery: Mapping[str, Any], bounds: Thresholds) -> list[Line]:
+    """One `Line` per privacy question; none of them is ever left out."""
+    precondition = _preconditions(battery, bounds)
+    comparable = battery.get("exchangeable", {}).get("ok") is True
+    dependent = [
+        _closeness(battery.get("closeness") or {}, bounds),
+        _average(battery, bounds, "auc"),
+        _average(battery, bounds, "tpr_at_1"),
+        _worst_group(battery, bounds),
+    ]
+    if not comparable:
+        dependent = [_suspended(line) for line in dependent]
+    return [precondition, _copies(battery.get("copies") or {}, bounds), *dependent]
+
+
+def _preconditions(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
+    name, alike = "a fair comparison", battery.get("exchangeable") or {}
+    smallest = _number(battery.get("power") or {}, "smallest_auc")
+    if _number(alike, "c2st") is None or smallest is None:
+        return _unmeasured(name, "Whether training rows and held-out rows are alike")
+    measured = {"value": smallest, "bound": bounds.power_auc, "floor": 0.5}
+    if alike.get("ok") is not True:
+        return Line(
+            name,
+            "INCONCLUSIVE",
+            f"The rows learnt from and the rows held out differ (AUC {alike['c2st']:.3f} between "
+            "them), so an attack would find that difference and not a leak; split by person, not "
+            "by time or place.",
+            "privacy",
+            **measured,
+        )
+    if smallest > bounds.power_auc:
+        return Line(
+            name,
+            "INCONCLUSIVE",
+            f"There are too few rows to clear anybody: a leak had to reach an AUC of "
+            f"{smallest:.3f} to be noticed, and one of {bounds.power_auc:.2f} should be.",
+            "privacy",
+            **measured,
+        )
+    return Line(
+        name,
+        "PASS",
+        f"Training and held-out rows are alike, and a leak with an average AUC of "
+        f"{smallest:.3f} or more would have been noticed four times in five.",
+        "privacy",
+        **measured,
+    )
+
+
+def _copies(copies: Mapping[str, Any], bounds: Thresholds) -> Line:
+    name = "copies"
+    tests = list(_copy_tests(copies))
+    if not tests:
+        return _unmeasured(name, "Copies of real records")
+    guilty = [
+        test
+        for test in tests
+        if test["p"] * len(tests) <= bounds.copies_p
+        and test["train"] > bounds.copies_odds * test["holdout"]
+    ]
+    shown = min(guilty, key=lambda test: test["p"]) if guilty else tests[0]
+    measured = {"value": shown["train"], "floor": shown["holdout"]}
+    measured["bound"] = bounds.copies_odds * shown["holdout"]
+    if guilty:
+        return Line(
+            name,
+            "FAIL",
+            f"{shown['what'].capitalize()} are repeated for {shown['train']:.2%} of the people "
+            f"learnt from and for {shown['holdout']:.2%} of people never seen; chance does that "
+            f"{_chance(shown['p'])}.",
+            "privacy",
+            **measured,
+        )
+    return Line(
+        name,
+        "PASS",
+        f"Records that only one person has are repeated no more often for people learnt from "
+        f"({shown['train']:.2%}) than coincidence repeats people never seen "
+        f"({shown['holdout']:.2%}).",
+        "privacy",
+        **measured,
+    )
+
+
+def _copy_tests(copies: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """The tests that were made, as shares of train and of holdout repeated, and a p value."""
+    rare = copies.get("rare_keys") or {}
+    columns = " + ".join(rare.get("columns") or ())
+    found = (
+        ("whole records", copies, "p", "share_train", "share_holdout"),
+        ("rounded records", copies, "near_p", "near_share_train", "near_share_holdout"),
+        (f"rare values of {columns}", rare, "p", "share_train", "share_holdout"),
+    )
+    for what, source, p, train, holdout in found:
+        if _number(source, p) is None:
+            continue
+        # No unique record on a side: nobody there can be given away by a repeat.
+        shares = {"train": _number(source, train) or 0.0, "holdout": _number(source, holdout) or 0.0}
+        yield {"what": what, "p": source[p], **shares}
+
+
+def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
+    name = "closeness"
+    value, low, high = (_number(closeness, key) for key in ("closer_to_train", "low", "high"))
+    if value is None or low is None or high is None:
+        return _unmeasured(name, "Whether synthetic rows lean on the rows learnt from")
+    ties = _number(closeness, "tie_share") or 0.0
+    ruling = _against(low, high, bounds.closer_share)
+    if ruling == "PASS" and ties > bounds.tie_share:
+        ruling = "INCONCLUSIVE"
+    said = f"{value:.1%} of synthetic rows are nearer to a row learnt from than to one never seen"
+    detail = {
+        "PASS": f"{said}; two real samples give 50 %.",
+        "FAIL": f"{said}, which is clearly more than the 50 % of two real samples.",
+        "INCONCLUSIVE": f"{said}, too uncertain to rule (interval {low:.1%} to {high:.1%}).",
+    }[ruling]
+    if ties > bounds.tie_share:
+        detail = (
+            f"{ties:.0%} of distances tie, so distances say nothing about this table of few "
+            "distinct rows."
+        )
+        if ruling == "FAIL":
+            detail = f"{said}, although {ties:.0%} of distances tie."
+    return Line(
+        name, ruling, detail, "privacy", value, low, high, bounds.closer_share, 0.5
+    )
+
+
+def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
+    """The attack that comes closest to its bound, over all rows."""
+    names = {"auc": "membership, on average", "tpr_at_1": "membership, few false alarms"}
+    bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]
+    attacks = _complete(battery.get("attacks") or (), measure)
+    if not attacks:
+        return _unmeasured(names[measure], "Whether an attacker can tell who was in the data")
+    highest = max(attacks, key=lambda found: found[f"{measure}_high"])
+    surest = max(attacks, key=lambda found: found[f"{measure}_low"])
+    ruling = _against(surest[f"{measure}_low"], highest[f"{measure}_high"], bound)
+    shown = surest if ruling == "FAIL" else highest
+    value, low, high = (shown[measure + end] for end in ("", "_low", "_high"))
+    said = {
+        "auc": f"The best of {len(attacks)} attacks ({shown['name']}) tells members from strangers "
+        f"with an AUC of {value:.3f} [{low:.3f}, {high:.3f}]",
+        "tpr_at_1": f"At one false alarm in a hundred the best of {len(attacks)} attacks "
+        f"({shown['name']}) finds {value:.1%} of members [{low:.1%}, {high:.1%}]",
+    }[measure]
+    limit = f"{bound:.2f}" if measure == "auc" else f"{bound:.0%}"
+    detail = {
+        "PASS": f"{said}, within the bound of {limit}.",
+        "FAIL": f"{said}, beyond the bound of {limit}.",
+        "INCONCLUSIVE": f"{said}; the bound of {limit} lies inside the interval. "
+        f"{_blind_spot(battery)}",
+    }[ruling]
+    return Line(names[measure], ruling, detail.strip(), "privacy", value, low, high, bound, guess)
+
+
+def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
+    name = "membership, unusual people"
+    limit = GUESSING_AT_5 + bounds.stratum_tolerance
+    groups = [
+        group
+        for group in _complete(battery.get("strata") or (), "tpr_at_5")
+        if min(group.get("members", 0), group.get("others", 0)) >= bounds.stratum_rows
+    ]
+    guilty = [
+        group
+        for group in groups
+        if group["tpr_at_5_low"] > limit or _beyond_chance(group, bounds, limit)
+    ]
+    judged = [group for group in groups if group.get("stratum") != "all"]
+    if not judged and not guilty:
+        return _unmeasured(name, "Membership among unusual people (400 rows a side are needed)")
+    highest = max(guilty or groups, key=lambda group: group["tpr_at_5_high"])
+    value, low, high = (highest["tpr_at_5" + end] for end in ("", "_low", "_high"))
+    where = "all rows" if highest["stratum"] == "all" else f"the {highest['stratum']} rows"
+    said = (
+        f"Among {where} the attack that does best ({highest['attack']}) finds {value:.1%} of "
+        f"members [{low:.1%}, {high:.1%}] at five false alarms in a hundred"
+    )
+    ruling: Ruling = "PASS" if high <= bounds.stratum_tpr_at_5 else "INCONCLUSIVE"
+    detail = f"{said}, within the bound of {bounds.stratum_tpr_at_5:.0%}."
+    if ruling == "INCONCLUSIVE":
+        detail = f"{said}; a leak up to {high:.0%} cannot be excluded. {_blind_spot(battery)}"
+    if guilty:
+        auc, p = _number(highest, "auc"), _number(highest, "p")
+        ruling = "FAIL"
+        detail = f"{said}; guessing finds 5 %"
+        detail += f". Its AUC there is {auc:.3f}" if auc is not None else ""
+        detail += f" (p {p:.3f} after correcting for all attacks tried)." if p is not None else "."
+    return Line(
+        name,
+        ruling,
+        detail.strip(),
+        "privacy",
+        value,
+        low,
+        high,
+        bounds.stratum_tpr_at_5,
+        GUESSING_AT_5,
+    )
+
+
+def _beyond_chance(group: Mapping[str, Any], bounds: Thresholds, limit: float) -> bool:
+    """Significant over the whole family of attacks, and of a size that matters."""
+    p, auc = _number(group, "p"), _number(group, "auc")
+    if p is None or p > bounds.family_p:
+        return False
+    return bool(group["tpr_at_5"] > limit or (auc is not None and auc > bounds.stratum_auc))
+
+
+def _against(low: float, high: float, bound: float) -> Ruling:
+    """Small is good: the whole interval must lie on one side of the bound."""
+    if low > bound:
+        return "FAIL"
+    return "PASS" if high <= bound else "INCONCLUSIVE"
+
+
+def _suspended(line: Line) -> Line:
+    """Without a fair comparison neither a good nor a bad result means anything."""
+    return Line(
+        line.name,
+        "INCONCLUSIVE",
+        f"Not to be trusted without a fair comparison: {line.detail}",
+        line.section,
+        line.value,
+        line.low,
+        line.high,
+        line.bound,
+        line.floor,
+    )
+
+
+def _unmeasured(name: str, what: str) -> Line:
+    return Line(name, "INCONCLUSIVE", f"{what} was not measured.", "privacy")
+
+
+def _complete(found: Sequence[Mapping[str, Any]], measure: str) -> list[Mapping[str, Any]]:
+    """Findings that carry the measure with its interval."""
+    ends = (measure, f"{measure}_low", f"{measure}_high")
+    return [one for one in found if all(_number(one, end) is not None for end in ends)]
+
+
+def _number(source: Mapping[str, Any], key: str) -> float | None:
+    value = source.get(key)
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _blind_spot(battery: Mapping[str, Any]) -> str:
+    return str((battery.get("power") or {}).get("sentence") or "")
+
+
+def _chance(p: float) -> str:
+    return "less than once in a thousand" if p < 0.001 else f"{1000 * p:.0f} times in a thousand"

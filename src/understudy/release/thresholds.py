@@ -1,0 +1,89 @@
+"""The bounds of the gate, each with the reason it stands where it stands.
+
+A bound is a choice, so every one can be changed, and whatever was used is printed in the
+certificate with its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def _bound(default: float, source: str) -> Any:
+    return field(default=default, metadata={"source": source})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Effect bounds and error rates of `decide`."""
+
+    auc: float = _bound(
+        0.53,
+        "a coin decides membership at .50; at .53 the attacker wins 53 comparisons in 100 between "
+        "a member and a stranger",
+    )
+    tpr_at_1: float = _bound(
+        0.02,
+        "at one false alarm in a hundred strangers an attacker without information finds one "
+        "member in a hundred; the bound is twice that (low false-alarm rates: Carlini et al. "
+        "2022, arXiv:2112.03570)",
+    )
+    stratum_tpr_at_5: float = _bound(
+        0.15,
+        "three times what guessing finds, the nearest bound that 400 rows a side can confirm",
+    )
+    stratum_tolerance: float = _bound(
+        0.05,
+        "a leak among unusual rows is one that at least doubles what guessing finds (.05 + .05)",
+    )
+    stratum_auc: float = _bound(
+        0.55,
+        "with 400 rows a side an AUC below .55 is within the noise of one sample",
+    )
+    stratum_rows: float = _bound(
+        320.0,
+        "groups hold 800 rows of members and strangers; one with fewer than 320 of either is too "
+        "lopsided to judge",
+    )
+    family_p: float = _bound(
+        0.05, "five audits in a hundred of harmless tables may raise a false alarm"
+    )
+    copies_p: float = _bound(
+        0.05,
+        "one-sided binomial test, shared (Bonferroni) by whole rows, rounded rows and rare keys",
+    )
+    copies_odds: float = _bound(
+        1.10,
+        "a repeated record may point to a member with odds of at most 1.1 to 1; coincidence "
+        "gives 1 to 1",
+    )
+    closer_share: float = _bound(
+        0.55,
+        "two real samples give .50; beyond .55 synthetic rows clearly lean on the rows they "
+        "learnt from. Averages over rows and so never clears a table alone (Yao et al. 2025, "
+        "arXiv:2505.01524)",
+    )
+    tie_share: float = _bound(
+        0.90, "where nine in ten distances tie, a comparison of distances sees nothing"
+    )
+    power_auc: float = _bound(
+        0.55, "an audit that cannot see an average AUC of .55 should clear nobody"
+    )
+    pair_ratio: float = _bound(
+        3.0, "three times the distance between two real samples of this size"
+    )
+    utility_loss: float = _bound(
+        0.05,
+        "a model trained on the synthetic rows may lose five points of its score on real rows",
+    )
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """`name`, `value` and `source` of every bound, for the certificate."""
+        return [
+            {"name": f.name, "value": getattr(self, f.name), "source": f.metadata["source"]}
+            for f in fields(self)
+        ]
+
+
+DEFAULTS = Thresholds()
