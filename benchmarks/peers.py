@@ -63,7 +63,9 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "ours.parquet"
         cost = cost_of([sys.executable, "-m", "benchmarks.quality", "adult", str(made)])
-        rows.append(["**understudy tree**", f"{cost.cpu:.1f}", f"{cost.peak:.0f}", *judge("adult", made)])
+        rows.append(
+            ["**understudy tree**", f"{cost.cpu:.1f}", f"{cost.peak:.0f}", *judge("adult", made)]
+        )
         for i, (name, script) in enumerate(PEERS.items()):
             made = Path(folder) / f"{i}.parquet"
             source = str(FOLDER / "adult" / "train.csv.gz")
@@ -74,7 +76,16 @@ def run() -> None:
                 rows.append([name, f"did not run: {str(error)[-80:]}", *[""] * 7])
     table(
         "Adult, peers in the same run",
-        ["engine", "CPU-s", "peak MiB", "C2ST (floor)", "Shape x floor", "pair error x floor",
-         "TSTR - TRTR", "copies T / H", "closer to train"],
+        [
+            "engine",
+            "CPU-s",
+            "peak MiB",
+            "C2ST (floor)",
+            "Shape x floor",
+            "pair error x floor",
+            "TSTR - TRTR",
+            "copies T / H",
+            "closer to train",
+        ],
         rows,
     )

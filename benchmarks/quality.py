@@ -26,8 +26,16 @@ def run() -> None:
             rows.append([name, f"{cost.cpu:.1f}", *judge(name, made)])
     table(
         "Quality of the tree engine",
-        ["table", "CPU-s", "C2ST (floor)", "Shape x floor", "pair error x floor", "TSTR - TRTR",
-         "copies T / H", "closer to train"],
+        [
+            "table",
+            "CPU-s",
+            "C2ST (floor)",
+            "Shape x floor",
+            "pair error x floor",
+            "TSTR - TRTR",
+            "copies T / H",
+            "closer to train",
+        ],
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""One million rows by twenty columns: fit, sampling rate and peak memory against the data's size."""
+"""One million rows by twenty columns: fit, sampling rate, peak memory against the data's size."""
 
 from __future__ import annotations
 

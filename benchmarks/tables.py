@@ -35,7 +35,7 @@ def task(name: str) -> Task:
 
 
 def million(rows: int = 1_000_000, seed: int = 0) -> pa.Table:
-    """Adult grown to `rows` x 20: resampled, its numbers blurred, with five columns that lean on it.
+    """Adult grown to `rows` x 20: resampled, blurred, with five columns that lean on it.
 
     A made column each for a timestamp, an amount, a code of 1,000 levels, a decimal with missing
     cells and a flag.

@@ -10,7 +10,8 @@
     │   ├── EngineError           an engine that does not exist or cannot take this data
     │   ├── RunFolderError        an output folder that is not ours to write
     │   ├── MissingExtraError     an optional dependency that is not installed
-    │   └── BudgetError           more privacy asked for than is left
+    │   ├── BudgetError           more privacy asked for than is left
+    │   └── ReleaseError          a bundle asked of a run that may not be released
     └── FormatError               a file of ours that is newer than this version, or damaged
 
 A message says what went wrong, where, what was found and what to do about it.
@@ -79,6 +80,10 @@ class MissingExtraError(UserError):
 
 class BudgetError(UserError):
     """More privacy asked for than is left."""
+
+
+class ReleaseError(UserError):
+    """A bundle asked of a run that may not be released."""
 
 
 class FormatError(UnderstudyError):

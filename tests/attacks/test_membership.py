@@ -16,10 +16,10 @@ def test_power_counts_members_above_the_setting_half():
     assert realised == pytest.approx(0.01, abs=0.011)
 
 
-def test_power_is_zero_when_all_scores_tie():
-    power, realised = power_at(np.zeros(50), np.zeros(50), 0.01)
-    assert power.value == 0.0
-    assert realised == 0.0
+def test_power_is_the_rate_when_all_scores_tie():
+    power, realised = power_at(np.zeros(100), np.zeros(80), 0.05)
+    assert power.value == pytest.approx(0.05)
+    assert realised == pytest.approx(0.05)
 
 
 def test_roc_rises_to_one_and_stays_short():

@@ -30,7 +30,11 @@ SOURCES = {
 def test_decode_undoes_encode(name: str, repeat: int) -> None:
     type, values, numeric = SOURCES[name]
     many = st.lists(st.none() | values, min_size=1, max_size=40)
-    wide = st.lists(values, min_size=120, max_size=150, unique=True) if repeat > 1 and numeric else many
+    wide = (
+        st.lists(values, min_size=120, max_size=150, unique=True)
+        if repeat > 1 and numeric
+        else many
+    )
 
     @given(wide)
     def holds(cells: list[object]) -> None:
@@ -57,7 +61,8 @@ def test_jitter_keeps_the_marginal_and_leaves_point_masses() -> None:
     assert np.mean(moved == 0) == pytest.approx(np.mean(values == 0), abs=1e-9)
     both = np.sort(np.concatenate([moved, values]))
     gap = np.abs(
-        np.searchsorted(np.sort(moved), both, "right") - np.searchsorted(np.sort(values), both, "right")
+        np.searchsorted(np.sort(moved), both, "right")
+        - np.searchsorted(np.sort(values), both, "right")
     ).max()
     assert gap <= 80
     assert np.all(np.round(moved, 2) == moved)

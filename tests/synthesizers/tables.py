@@ -63,7 +63,9 @@ def every_kind(rows: int = 600, seed: int = 0) -> Dataset:
             "constant": pa.array(["same"] * rows),
             "empty": pa.nulls(rows, pa.string()),
             "flag": pa.array(rng.random(rows) < 0.3),
-            "day": pa.array([stamp.date() + dt.timedelta(int(v)) for v in rng.integers(0, 900, rows)]),
+            "day": pa.array(
+                [stamp.date() + dt.timedelta(int(v)) for v in rng.integers(0, 900, rows)]
+            ),
             "seen": pa.array(
                 [stamp + dt.timedelta(seconds=int(v)) for v in rng.integers(0, 10**7, rows)],
                 mask=rng.random(rows) < 0.05,

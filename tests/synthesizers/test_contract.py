@@ -92,10 +92,19 @@ def test_tiny_tables(engine: str, rows: int) -> None:
     ("where", "holds"),
     [
         ("stadt = '北京'", lambda r: r["stadt"] == "北京"),
-        ("stadt IN ('<b>', 'Zürich') AND count >= 2", lambda r: r["stadt"] in ("<b>", "Zürich") and r["count"] >= 2),
-        ("größe BETWEEN 170 AND 180.5", lambda r: r["größe"] is not None and 170 <= r["größe"] <= 180.5),
+        (
+            "stadt IN ('<b>', 'Zürich') AND count >= 2",
+            lambda r: r["stadt"] in ("<b>", "Zürich") and r["count"] >= 2,
+        ),
+        (
+            "größe BETWEEN 170 AND 180.5",
+            lambda r: r["größe"] is not None and 170 <= r["größe"] <= 180.5,
+        ),
         ("größe IS NULL AND label = 'tall'", lambda r: r["größe"] is None and r["label"] == "tall"),
-        ("flag = TRUE AND day > '2025-01-01'", lambda r: r["flag"] and r["day"].isoformat() > "2025-01-01"),
+        (
+            "flag = TRUE AND day > '2025-01-01'",
+            lambda r: r["flag"] and r["day"].isoformat() > "2025-01-01",
+        ),
         ("label <> 'tall'", lambda r: r["label"] == "short"),
     ],
 )
@@ -114,7 +123,9 @@ def test_impossible_conditions_are_refused(engine: str, where: str) -> None:
 def test_contradiction_between_columns_ends(engine: str) -> None:
     rng = np.random.default_rng(0)
     side = rng.random(2000) < 0.5
-    table = pa.table({"a": np.where(side, "x", "y"), "b": np.where(side, "x", "y"), "c": rng.normal(size=2000)})
+    table = pa.table(
+        {"a": np.where(side, "x", "y"), "b": np.where(side, "x", "y"), "c": rng.normal(size=2000)}
+    )
     spec = one_table("t", [Category(name="a"), Category(name="b"), Number(name="c")])
     with pytest.raises(ConditionError, match="widen"):
         fitted(engine, Dataset.single(spec, table)).sample(50, where="a = 'x' AND b = 'y'")

@@ -100,7 +100,7 @@ def attack(
         samples.features,
         "holdout",
         "train",
-        rng=stream(seed, "attacks", "exchangeable"),
+        stream(seed, "attacks", "exchangeable"),
         most=10_000,
         z=STRICT,
     )

@@ -118,8 +118,9 @@ def family_test(
     m, share = len(is_member), float(is_member.mean())
     # Exact variance of a weighted sum of centred labels under permutation; the weights sum to 0.
     scale = np.sqrt(share * (1 - share) * m / (m - 1))
-    z = matrix @ (is_member - share) / scale
-    maxima = _null_maxima(matrix, is_member - share, rng, permutations) / scale
+    labels = is_member.astype(np.float64) - share
+    z = matrix @ labels / scale
+    maxima = _null_maxima(matrix, labels, rng, permutations) / scale
     best = int(np.argmax(z))
     attack, stratum, kind = names[best]
 
@@ -161,7 +162,7 @@ def _spread_out(inside: Floats, rows: NDArray[np.bool_]) -> Floats:
 
 
 def _null_maxima(
-    matrix: NDArray[np.floating[Any]], labels: Floats, rng: np.random.Generator, permutations: int
+    matrix: Floats, labels: Floats, rng: np.random.Generator, permutations: int
 ) -> Floats:
     maxima = np.empty(permutations)
     small = matrix.astype(np.float32)

@@ -107,14 +107,19 @@ def power_at(members: Floats, others: Floats, rate: float) -> tuple[Estimate, fl
     """True positive rate at a false positive rate of `rate`, with its exact 95 % interval, and the
     false positive rate realised on the non-members that did not set the threshold.
 
-    Every second non-member sets the threshold: a score above their upper `rate` quantile, so that
-    ties count as not flagged. With too few of them to have such a quantile, the largest.
+    Every second non-member sets the threshold, their upper `rate` quantile. Of rows that tie with
+    it the share is flagged that exhausts `rate`, so that crowded scores keep the rate asked for.
     """
     setting, checking = others[::2], others[1::2]
     threshold = np.quantile(setting, 1 - rate, method="higher")
-    hits = int((members > threshold).sum())
-    realised = float((checking > threshold).mean()) if len(checking) else float("nan")
-    return clopper_pearson(hits, len(members)), realised
+    room = rate * len(setting) - (setting > threshold).sum()
+    share = min(1.0, max(0.0, room / (setting == threshold).sum()))
+
+    def flagged(scores: Floats) -> float:
+        return float((scores > threshold).sum() + share * (scores == threshold).sum())
+
+    realised = flagged(checking) / len(checking) if len(checking) else float("nan")
+    return clopper_pearson(round(flagged(members)), len(members)), realised
 
 
 def roc(members: Floats, others: Floats) -> tuple[tuple[float, float], ...]:

@@ -23,61 +23,61 @@ BARS = 30
 
 
 @dataclass(frozen=True)
-class ColumnFidelity:
-    """One column's errors. Replicates [b] are kept so that a mean over columns has an interval."""
+class ColumnErrors:
+    """One column's errors. Replicates and floors [draws] are kept, so that a mean over columns has
+    an interval. Wasserstein is NaN for levels, and both are NaN where a side is empty.
+    """
 
-    name: str
-    kind: str
     shape: float
     shape_replicates: Floats
     shape_floors: Floats
     wasserstein: float
     wasserstein_replicates: Floats
     wasserstein_floors: Floats
-    missing_real: float
-    missing_synthetic: float
-    histogram: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        interval = around(self.shape, self.shape_replicates)
-        numeric = not np.isnan(self.wasserstein)
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "shape_error": self.shape,
-            "shape_floor": _mean(self.shape_floors),
-            "shape_low": interval.low,
-            "shape_high": interval.high,
-            "wasserstein": self.wasserstein if numeric else None,
-            "wasserstein_floor": _mean(self.wasserstein_floors) if numeric else None,
-            "missing": {"real": self.missing_real, "synthetic": self.missing_synthetic},
-            "histogram": self.histogram,
-        }
 
 
 def compare_column(
     feature: Feature, of_synthetic: Floats, of_train: Floats, *, real: str = "train"
-) -> ColumnFidelity:
-    """Synthetic against `real`; `of_*` are bootstrap multiplicities [b, rows] of each sample."""
+) -> ColumnErrors:
+    """Synthetic against `real`, and resampled train against `real` as the floor.
+
+    `of_synthetic`, `of_train` [draws, rows] are bootstrap multiplicities of the two samples.
+    """
     grid = _grid(feature, (real, "train", "synthetic"))
     base = grid.shares(feature, real)
+    synthetic = grid.shares(feature, "synthetic")
     replicas = [grid.shares(feature, "synthetic", w) for w in of_synthetic]
     floors = [grid.shares(feature, "train", w) for w in of_train]
-    synthetic = grid.shares(feature, "synthetic")
     iqr = grid.interquartile(base)
-    return ColumnFidelity(
-        feature.name,
-        feature.kind,
+    return ColumnErrors(
         100 * grid.distance(base, synthetic),
         100 * np.array([grid.distance(base, other) for other in replicas]),
         100 * np.array([grid.distance(base, other) for other in floors]),
         grid.wasserstein(base, synthetic) / iqr,
         np.array([grid.wasserstein(base, other) for other in replicas]) / iqr,
         np.array([grid.wasserstein(base, other) for other in floors]) / iqr,
-        float(feature.missing("train").mean()) if len(feature.values["train"]) else 0.0,
-        float(feature.missing("synthetic").mean()) if len(feature.values["synthetic"]) else 0.0,
-        histogram(feature),
     )
+
+
+def column_card(feature: Feature, errors: ColumnErrors) -> dict[str, Any]:
+    """A column's entry in the scorecard."""
+    interval = around(errors.shape, errors.shape_replicates)
+    numeric = not np.isnan(errors.wasserstein)
+    return {
+        "name": feature.name,
+        "kind": feature.kind,
+        "shape_error": errors.shape,
+        "shape_floor": _mean(errors.shape_floors),
+        "shape_low": interval.low,
+        "shape_high": interval.high,
+        "wasserstein": errors.wasserstein if numeric else None,
+        "wasserstein_floor": _mean(errors.wasserstein_floors) if numeric else None,
+        "missing": {
+            "real": float(feature.missing("train").mean()),
+            "synthetic": float(feature.missing("synthetic").mean()),
+        },
+        "histogram": histogram(feature),
+    }
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def c2st(
     features: Sequence[Feature],
     left: str,
     right: str,
-    *,
     rng: np.random.Generator,
+    *,
     most: int = MOST_ROWS,
     z: float = 1.96,
 ) -> Estimate | None:

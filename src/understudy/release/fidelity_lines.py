@@ -76,9 +76,7 @@ def _utility(scorecard: Mapping[str, Any], bounds: Thresholds) -> Line:
         if all(one.get(key) is not None for key in ("trained_on_real", "low", "high"))
     ]
     if not results:
-        return Line(
-            name, "INCONCLUSIVE", f"Predicting {target!r} was not measured.", "utility"
-        )
+        return Line(name, "INCONCLUSIVE", f"Predicting {target!r} was not measured.", "utility")
     best = max(results, key=lambda one: one["trained_on_real"])
     value, low, high = best["difference"], best["low"], best["high"]
     bound = -bounds.utility_loss

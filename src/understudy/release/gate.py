@@ -50,20 +50,23 @@ def decide(
 def _validity(validity: Mapping[str, Any]) -> Line:
     checked, problems = validity.get("checked"), validity.get("problems")
     if not checked or problems is None:
-        return Line("valid rows", "INCONCLUSIVE", "The rows' validity was not measured.", "validity")
+        return Line(
+            "valid rows", "INCONCLUSIVE", "The rows' validity was not measured.", "validity"
+        )
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return Line(
-            "valid rows", "FAIL", f"The table breaks its own rules: {problems[0]}{more}.", "validity"
+            "valid rows",
+            "FAIL",
+            f"The table breaks its own rules: {problems[0]}{more}.",
+            "validity",
         )
-    rows = f"{validity['rows']:,} rows keep" if validity.get("rows") else "The rows keep"
-    return Line(
-        "valid rows",
-        "PASS",
-        f"All {rows} the source's columns, types, levels and declared rules; no real "
-        "identifier occurs.".replace("All The", "The"),
-        "validity",
+    rows = f"All {validity['rows']:,} rows" if validity.get("rows") else "The rows"
+    detail = (
+        f"{rows} keep the source's columns, types, levels and declared rules; no real identifier "
+        "occurs."
     )
+    return Line("valid rows", "PASS", detail, "validity")
 
 
 def _clause(line: Line) -> str:

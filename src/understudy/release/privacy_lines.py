@@ -115,7 +115,10 @@ def _copy_tests(copies: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         if _number(source, p) is None:
             continue
         # No unique record on a side: nobody there can be given away by a repeat.
-        shares = {"train": _number(source, train) or 0.0, "holdout": _number(source, holdout) or 0.0}
+        shares = {
+            "train": _number(source, train) or 0.0,
+            "holdout": _number(source, holdout) or 0.0,
+        }
         yield {"what": what, "p": source[p], **shares}
 
 
@@ -141,9 +144,7 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
         )
         if ruling == "FAIL":
             detail = f"{said}, although {ties:.0%} of distances tie."
-    return Line(
-        name, ruling, detail, "privacy", value, low, high, bounds.closer_share, 0.5
-    )
+    return Line(name, ruling, detail, "privacy", value, low, high, bounds.closer_share, 0.5)
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:

@@ -30,7 +30,7 @@ def shards(rows: int, oversample: float) -> list[tuple[int, int]]:
     count = max(1, -(-rows // SHARD), -(-particles // (4 * SHARD)))
     count = min(count, rows)
     sizes = [rows * (i + 1) // count - rows * i // count for i in range(count)]
-    each = -(-particles // count)
+    each = min(-(-particles // count), 4 * SHARD)
     return [(size, max(size, each)) for size in sizes if size]
 
 

@@ -21,7 +21,7 @@ from understudy.encoding import identifiers
 from understudy.encoding.columns import Codec, Codes, Levels, Ranks, from_numbers
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.points import join_points
-from understudy.errors import ConditionError, ConstraintError
+from understudy.errors import ConditionError, ConstraintError, suggest
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
 from understudy.schema import Schema, Table
@@ -251,7 +251,7 @@ class TreeModel:
         if not (allowed[:-1] & present).any() and not (allowed[-1] and missing):
             raise ConditionError(
                 f"no training row satisfies {domain.describe(name)}: the model cannot make one. "
-                f"{_span(codec, type)}"
+                f"{_span(codec, type, domain)}"
             )
         return allowed
 
@@ -359,11 +359,12 @@ def _impossible(request: Request, tried: int) -> ConditionError:
     )
 
 
-def _span(codec: Codec, type: pa.DataType) -> str:
+def _span(codec: Codec, type: pa.DataType, domain: Domain) -> str:
     if codec.size == 0:
         return "The column has no values."
     if isinstance(codec, Ranks) or not pa.types.is_string(type):
         ends = codec.decode(np.array([0, codec.size - 1], dtype=np.int32), type)
         return f"It goes from {ends[0]} to {ends[1]}."
-    shown = codec.decode(np.arange(min(8, codec.size), dtype=np.int32), type).to_pylist()
-    return "It knows " + ", ".join(repr(v) for v in shown) + (", ..." if codec.size > 8 else ".")
+    levels = codec.decode(np.arange(codec.size, dtype=np.int32), type).to_pylist()
+    asked = sorted(domain.allowed or [""], key=str)
+    return suggest(str(asked[0]), levels)

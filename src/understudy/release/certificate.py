@@ -1,0 +1,125 @@
+"""The certificate: what is claimed about a bundle, on what evidence, and by which bounds.
+
+It is made from the public view of a run, so it holds nothing computed from real rows except the
+verdict's lines. The source is named by a keyed fingerprint: an unkeyed hash would let anyone who
+guesses the whole table confirm the guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import platform
+import secrets
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from understudy.release.disclosure import is_private, public_view
+from understudy.release.thresholds import DEFAULTS, Thresholds
+
+FORMAT = 1
+LIBRARIES = ("numpy", "pyarrow", "scipy", "scikit-learn")
+
+
+def certificate(
+    run: Mapping[str, Any],
+    files: Sequence[Mapping[str, Any]],
+    *,
+    thresholds: Thresholds = DEFAULTS,
+    override: str | None = None,
+) -> dict[str, Any]:
+    """The JSON of `certificate.json`; `files` come from `describe_file`."""
+    view = public_view(run)
+    verdict = view["verdict"]
+    return {
+        "format": FORMAT,
+        "title": view["title"],
+        "created": view["created"],
+        "verdict": {
+            "ruling": verdict.get("ruling"),
+            "because": verdict.get("because"),
+            "override": override,
+        },
+        "claims": _claims(view, override),
+        "privacy": {**view["privacy"], "unit": view["schema"]["unit"], "notice": view["notice"]},
+        "assumptions": _assumptions(run),
+        "lines": list(verdict.get("lines") or ()),
+        "thresholds": thresholds.as_list(),
+        "columns": view["schema"]["tables"],
+        "provenance": {
+            "versions": _versions(view),
+            "engine": view["engine"],
+            "seed": "withheld: it stays in the run folder, since whoever holds it and candidate "
+            "rows could rerun the engine and compare",
+            "source": {
+                "name": view["source"].get("name"),
+                "keyed_fingerprint": _fingerprint((run.get("source") or {}).get("fingerprint")),
+            },
+            "files": list(files),
+        },
+    }
+
+
+def describe_file(path: Path, root: Path, rows: int | None = None) -> dict[str, Any]:
+    """Path below `root`, size and SHA-256 of a file of the bundle."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    about = {"path": path.relative_to(root).as_posix(), "sha256": digest}
+    return {**about, "bytes": path.stat().st_size, **({} if rows is None else {"rows": rows})}
+
+
+def _claims(view: Mapping[str, Any], override: str | None) -> list[str]:
+    lines = view["verdict"].get("lines") or ()
+    claims = [f"{line['name']}: {line['detail']}" for line in lines if line["ruling"] == "PASS"]
+    if override:
+        claims.insert(0, f"RELEASED BY OVERRIDE, without a PASS. Reason given: {override}")
+    return claims
+
+
+def _assumptions(run: Mapping[str, Any]) -> list[str]:
+    assumed = [
+        "Names and kinds of columns, and the name of the source, are public.",
+        "The held-out and reference rows come from the population of the rows learnt from, and "
+        "share no protected unit with them.",
+        "Attackers are those listed; one with other knowledge or a better attack may do better.",
+        "The verdict is about these files alone; it does not cover the model, or further tables "
+        "drawn from it.",
+    ]
+    if not is_private(run):
+        assumed.append(
+            "No differential privacy: the protection is what the attacks did not find, not a "
+            "mathematical guarantee."
+        )
+    return assumed
+
+
+def _versions(view: Mapping[str, Any]) -> dict[str, str | None]:
+    found = {"understudy": view["understudy"], "python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def _fingerprint(content: str | None) -> str | None:
+    if content is None:
+        return None
+    return hmac.new(_key(), content.encode(), hashlib.sha256).hexdigest()
+
+
+def _key() -> bytes:
+    """This house's secret for fingerprints, made on first use and never published."""
+    home = os.environ.get("UNDERSTUDY_HOME") or Path.home() / ".local" / "share" / "understudy"
+    path = Path(home) / "fingerprint.key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = path.with_suffix(f".{os.getpid()}")
+        own.touch(mode=0o600)
+        own.write_bytes(secrets.token_bytes(32))
+        try:
+            os.link(own, path)  # loses to a process that was first, instead of overwriting its key
+        except FileExistsError:
+            pass
+        finally:
+            own.unlink()
+    return path.read_bytes()

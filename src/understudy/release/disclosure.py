@@ -1,0 +1,105 @@
+"""What may leave: a run cut down to the fields a stranger may read.
+
+Without a privacy budget nothing computed from real rows may be published except the verdict and
+the numbers it rests on. So this names what is kept, and everything else stays: a field that some
+later part adds to a run is private until it is listed here. Left behind are real histograms,
+correlations, missing shares, pair tables, ranges, reasons of inference, notes, and the seed, with
+which anyone holding candidate rows could rerun the engine and compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NOTICE = (
+    "The numbers of the verdict were computed on private data. No privacy budget paid for them: "
+    "they are a few rounded figures, and they are all that this page tells about real rows."
+)
+PAID_NOTICE = (
+    "The numbers of the verdict were computed on private data outside the privacy budget, which "
+    "covers the synthetic rows."
+)
+
+
+def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The publishable part of a run; `drawn` are histograms made by `profile` from synthetic rows.
+
+    A run that is a public view already comes back unchanged in content.
+    """
+    return {
+        "format": run.get("format", 1),
+        "public": True,
+        "title": run.get("title", "Synthetic table"),
+        "created": run.get("created"),
+        "understudy": run.get("understudy"),
+        "engine": _only(run.get("engine"), "name", "config"),
+        "privacy": _only(run.get("privacy"), "mode", "sentence", "epsilon", "delta"),
+        "source": _only(run.get("source"), "name"),
+        "schema": _schema(run.get("schema") or {}),
+        "scorecard": _scorecard(run.get("scorecard") or {}),
+        "battery": _battery(run.get("battery") or {}),
+        "validity": _only(run.get("validity"), "rows", "problems", "checked"),
+        "verdict": dict(run.get("verdict") or {}),
+        "preview": _only(run.get("preview"), "columns", "rows"),
+        "drawn": list(drawn) or list(run.get("drawn") or ()),
+        "override": run.get("override"),
+        "notice": PAID_NOTICE if is_private(run) else NOTICE,
+    }
+
+
+def is_private(run: Mapping[str, Any]) -> bool:
+    """Whether the rows were made under a differential-privacy budget."""
+    return str((run.get("privacy") or {}).get("mode", "none")) != "none"
+
+
+def _only(source: Mapping[str, Any] | None, *keys: str) -> dict[str, Any]:
+    return {key: source[key] for key in keys if key in source} if source else {}
+
+
+def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and kinds; levels, bounds and reasons may have been inferred from real rows."""
+    tables = [
+        {
+            "name": table.get("name"),
+            "columns": [_only(column, "name", "kind") for column in table.get("columns", ())],
+        }
+        for table in schema.get("tables", ())
+    ]
+    return {"tables": tables, "unit": schema.get("unit") or {"of": "row"}}
+
+
+def _scorecard(card: Mapping[str, Any]) -> dict[str, Any]:
+    figures = ("value", "low", "high", "floor", "floor_low", "floor_high")
+    words = ("name", "n", "meaning", "better", "unit")
+    measured = card.get("measurements") or {}
+    columns = ("name", "kind", "shape_error", "shape_floor", "shape_low", "shape_high")
+    utility = ("model", "metric", "trained_on_real", "trained_on_synthetic", "low", "high")
+    return {
+        "rows": _only(card.get("rows"), "synthetic"),
+        "target": card.get("target"),
+        "measurements": {name: _only(m, *words, *figures) for name, m in measured.items()},
+        "columns": [_only(column, *columns) for column in card.get("columns") or ()],
+        "utility": [_only(one, *utility, "difference") for one in card.get("utility") or ()],
+    }
+
+
+def _battery(battery: Mapping[str, Any]) -> dict[str, Any]:
+    attack = ("name", "attacker", "stratum", "roc", "realised_fpr")
+    rates = [
+        name + end for name in ("auc", "tpr_at_1", "tpr_at_5") for end in ("", "_low", "_high")
+    ]
+    group = ("attack", "stratum", "p")
+    tests = ("p", "share_train", "share_holdout", "near_p", "near_share_train")
+    rare = ("tried", "share_train", "share_holdout", "p")
+    copies = _only(battery.get("copies"), *tests, "near_share_holdout")
+    copies["rare_keys"] = _only((battery.get("copies") or {}).get("rare_keys"), *rare)
+    return {
+        "exchangeable": _only(battery.get("exchangeable"), "c2st", "low", "high", "ok"),
+        "copies": copies,
+        "closeness": _only(battery.get("closeness"), "closer_to_train", "low", "high", "tie_share"),
+        "attacks": [_only(one, *attack, *rates) for one in battery.get("attacks") or ()],
+        "strata": [_only(one, *group, *rates) for one in battery.get("strata") or ()],
+        "family": _only(battery.get("family"), "p", "strongest", "z", "permutations"),
+        "power": _only(battery.get("power"), "smallest_auc", "sentence"),
+    }
