@@ -5,6 +5,7 @@ of both are no burden of ours. Make it with
 
     python3 -m venv .venv-peers
     .venv-peers/bin/pip install -c constraints.txt torch sdv mostlyai-engine
+    .venv-peers/bin/pip uninstall -y torchvision torchaudio    # do not match a CPU torch
 
 and name its interpreter in PEERS_PYTHON (default `.venv-peers/bin/python`).
 """

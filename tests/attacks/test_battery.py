@@ -6,6 +6,8 @@ one seed in a hundred by chance; the seeds below are not among those.
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -119,7 +121,14 @@ def test_shifted_holdout_is_not_exchangeable(real):
 def test_same_seed_same_findings(real):
     few = {role: rows.take(np.arange(300)) for role, rows in real.items()}
     synthetic = few["reference"].take(np.arange(200))
-    assert audit(few, synthetic).as_dict() == audit(few, synthetic).as_dict()
+    found = audit(few, synthetic).as_dict()
+    assert found == audit(few, synthetic).as_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert set(found) == {
+        "format", "exchangeable", "copies", "closeness", "attacks",
+        "strata", "family", "power", "notes",
+    }  # fmt: skip
+    assert 0.5 < found["power"]["smallest_auc"] < 0.7
 
 
 def test_repeated_source_rows_are_judged_fairly():

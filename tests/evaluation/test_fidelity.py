@@ -99,6 +99,14 @@ def test_pair_error_sees_what_single_columns_do_not():
     assert compare_column(found.features[0], np.ones((2, 100)), np.ones((2, 100))).shape == 0.0
 
 
+def test_widths_are_those_of_a_histogram_with_open_ends():
+    real, fake = np.arange(11.0), np.array([-1.0, 0.0, 0.5, 9.99, 10.0, 11.0])
+    found = by_width(samples(Number(name="x"), pa.array(real), pa.array(fake)).features[0])
+    edges = np.histogram_bin_edges(real, bins=10)
+    assert found.codes["synthetic"].tolist() == (1 + np.digitize(fake, edges)).tolist()
+    assert found.codes["synthetic"].max() < found.size
+
+
 def test_sparse_and_dense_counting_agree(monkeypatch):
     rng = np.random.default_rng(3)
     columns = [Category(name="a"), Number(name="x")]

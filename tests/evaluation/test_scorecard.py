@@ -69,6 +69,13 @@ def test_every_kind_and_tiny_tables_are_measured_or_noted(rows, target):
     data = [every_kind(rows, seed) for seed in range(4)]
     card = evaluate(*data, target=target, seed=0).as_dict()
     assert json.loads(json.dumps(card, allow_nan=False)) == card
+    assert set(card) == {
+        "format", "rows", "target", "measurements", "columns",
+        "pairs", "correlations", "utility", "notes",
+    }  # fmt: skip
+    assert card["rows"] == dict.fromkeys(
+        ("train", "holdout", "reference", "synthetic", "compared"), rows
+    )
     assert {column["name"] for column in card["columns"]}.isdisjoint({"key", "note"})
     assert any("key: identifier" in note for note in card["notes"])
     if rows == 400:
@@ -90,6 +97,20 @@ def test_unknown_target_is_refused():
     data = every_kind(20, 0)
     with pytest.raises(ColumnError, match="Did you mean 'flag'"):
         evaluate(data, data, data, data, target="flg")
+
+
+def test_levels_nobody_saw_before_do_not_give_the_sample_away():
+    """Ten thousand levels over 400 rows: nearly every row of any sample has a level of its own."""
+    schema = one_table("crowded", [Category(name="many"), Number(name="x")])
+
+    def draw(seed: int) -> Dataset:
+        rng = np.random.default_rng(seed)
+        many = pa.array([f"level {i}" for i in rng.integers(0, 10_000, 400)])
+        return Dataset.single(schema, pa.table({"many": many, "x": rng.normal(size=400)}))
+
+    found = evaluate(*(draw(seed) for seed in range(4)), seed=0).measurements["c2st"]
+    assert found.low <= 0.5 <= found.high
+    assert found.floor_low <= 0.5 <= found.floor_high
 
 
 def test_same_seed_same_scorecard():

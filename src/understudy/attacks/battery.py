@@ -134,16 +134,23 @@ def attack(
 
 
 def _power(challenge: Challenge, family: Family) -> dict[str, Any]:
-    """The smallest average AUC found four times in five, at the family-wise 5 % level."""
+    """The smallest AUCs found four times in five at the family-wise 5 % level."""
+
+    def smallest(members: int, others: int) -> float:
+        error = np.sqrt((members + others + 1) / (12.0 * members * others))
+        return float(min(1.0, 0.5 + (family.threshold + 0.84) * error))
+
     n = challenge.members
-    error = np.sqrt((2 * n + 1) / (12.0 * n * n))
-    smallest = min(1.0, 0.5 + (family.threshold + 0.84) * error)
+    rarest = min(family.strata, key=lambda result: result.members + result.others)
+    overall, rare = smallest(n, n), smallest(max(1, rarest.members), max(1, rarest.others))
     return {
-        "smallest_auc": smallest,
+        "smallest_auc": overall,
+        "smallest_auc_rarest": rare,
+        "rarest_stratum": rarest.stratum,
         "sentence": (
-            f"With {n:,} members and as many others, an attack whose AUC is {smallest:.3f} over "
-            "all rows would have been noticed four times in five; weaker leaks may have gone "
-            "unseen."
+            f"With {n:,} members and as many others, an attack whose AUC is {overall:.3f} over all "
+            f"rows ({rare:.3f} in the stratum {rarest.stratum!r}) would have been noticed four "
+            "times in five; weaker leaks may have gone unseen."
         ),
     }
 

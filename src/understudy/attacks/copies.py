@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from understudy.encoding.columns import to_numbers
 from understudy.encoding.metric import is_numeric
 from understudy.evaluation.samples import shared_codes
-from understudy.evaluation.statistics import binomial_tail, share_difference
+from understudy.evaluation.statistics import Estimate, binomial_tail, share_difference
 from understudy.schema import LEARNT_KINDS, Table
 
 CELLS = 20
@@ -43,6 +43,11 @@ class KeyTest:
     holdout: int
     train_hits: int
     holdout_hits: int
+
+    @property
+    def excess(self) -> Estimate:
+        """Share of train records repeated, less that of held-back records."""
+        return share_difference(self.train_hits, self.train, self.holdout_hits, self.holdout)
 
     @property
     def p(self) -> float:
@@ -68,7 +73,7 @@ class Copies:
 
     def as_dict(self) -> dict[str, Any]:
         exact, near, rare = self.exact, self.near, self.rare
-        excess = share_difference(exact.train_hits, exact.train, exact.holdout_hits, exact.holdout)
+        excess = exact.excess
         return {
             "exact_train": exact.train_hits,
             "exact_holdout": exact.holdout_hits,
@@ -84,6 +89,9 @@ class Copies:
             "near_holdout": near.holdout_hits,
             "near_share_train": _share(near.train_hits, near.train),
             "near_share_holdout": _share(near.holdout_hits, near.holdout),
+            "near_excess": near.excess.value,
+            "near_excess_low": near.excess.low,
+            "near_excess_high": near.excess.high,
             "near_p": near.p,
             "rare_keys": {
                 "tried": self.tried,

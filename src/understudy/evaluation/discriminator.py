@@ -18,6 +18,8 @@ FOLDS = 3
 ITERATIONS = 150
 MOST_ROWS = 20_000
 FEWEST_ROWS = 30
+MOST_CELLS = 2_000_000
+"""Rows times columns a side: wide tables are judged on fewer rows, never on fewer columns."""
 MOST_DECLARED = 254
 """Levels that the trees take as categories; columns with more are crowded."""
 
@@ -31,11 +33,13 @@ def c2st(
     most: int = MOST_ROWS,
     z: float = 1.96,
 ) -> Estimate | None:
-    """AUC of telling `right` from `left` with DeLong's interval; None with too few rows."""
+    """AUC of telling `right` from `left`, at most `most` rows each, with DeLong's interval of `z`
+    standard errors; None with too few rows.
+    """
     if not features:
         return None
     a, b = (design(features, role) for role in (left, right))
-    size = min(len(a), len(b), most)
+    size = min(rows_a_side(features, left, right), most)
     if size < FEWEST_ROWS:
         return None
     a = a[rng.permutation(len(a))[:size]]
@@ -52,6 +56,12 @@ def c2st(
         scores[0, outside] = judge.predict_proba(a[outside])[:, 1]
         scores[1, outside] = judge.predict_proba(b[outside])[:, 1]
     return delong(scores[1], scores[0], z)
+
+
+def rows_a_side(features: Sequence[Feature], left: str, right: str) -> int:
+    """Rows of each sample that the judge may see."""
+    sizes = [len(features[0].values[role]) for role in (left, right)]
+    return min(*sizes, MOST_ROWS, max(FEWEST_ROWS, MOST_CELLS // len(features)))
 
 
 def design(features: Sequence[Feature], role: str) -> Floats:

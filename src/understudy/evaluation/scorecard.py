@@ -16,7 +16,7 @@ from typing import Any
 from understudy.contracts import Measurement
 from understudy.data.dataset import Dataset
 from understudy.evaluation import fidelity
-from understudy.evaluation.discriminator import MOST_ROWS, c2st
+from understudy.evaluation.discriminator import c2st, rows_a_side
 from understudy.evaluation.samples import ROLES, Feature, Samples, collect
 from understudy.evaluation.statistics import plain
 from understudy.evaluation.utility import Utility, tstr
@@ -139,7 +139,7 @@ def _discriminator(
         found.low,
         found.high,
         floor.value,
-        min(samples.size("holdout"), samples.size("synthetic"), MOST_ROWS),
+        rows_a_side(samples.features, "holdout", "synthetic"),
         "AUC of boosted trees that tell synthetic rows from held-out real rows",
         "near",
         floor.low,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.encoding.metric import MetricSpace
-from understudy.evaluation.discriminator import declared_categories, design, filled
+from understudy.evaluation.discriminator import MOST_CELLS, declared_categories, design, filled
 from understudy.evaluation.samples import Feature, Samples
 from understudy.evaluation.statistics import Floats, bootstrap_weights, resampled_auc
 from understudy.schema import Table
@@ -62,7 +62,8 @@ def tstr(samples: Samples, spec: Table, target: str, rng: np.random.Generator) -
     others = [f for f in samples.features if f.name != target]
     if feature is None or not others:
         return []
-    rows = _rows(feature, rng)
+    most = min(MOST_ROWS, max(FEWEST_ROWS, MOST_CELLS // len(others)))
+    rows = _rows(feature, most, rng)
     if min(len(index) for index in rows.values()) < FEWEST_ROWS:
         return []
     answers = {role: _answers(feature, role)[index] for role, index in rows.items()}
@@ -88,10 +89,10 @@ def tstr(samples: Samples, spec: Table, target: str, rng: np.random.Generator) -
     return results
 
 
-def _rows(feature: Feature, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+def _rows(feature: Feature, most: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
     """Rows with a known target: as many of train as of synthetic, and the holdout's."""
     known = {role: np.flatnonzero(~feature.missing(role)) for role in feature.values}
-    size = min(len(known["train"]), len(known["synthetic"]), MOST_ROWS)
+    size = min(len(known["train"]), len(known["synthetic"]), most)
     return {
         "train": rng.permutation(known["train"])[:size],
         "synthetic": rng.permutation(known["synthetic"])[:size],

@@ -37,7 +37,7 @@ def _preconditions(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     smallest = _number(battery.get("power") or {}, "smallest_auc")
     if _number(alike, "c2st") is None or smallest is None:
         return _unmeasured(name, "Whether training rows and held-out rows are alike")
-    measured = {"value": smallest, "bound": bounds.power_auc, "floor": 0.5}
+    measured: dict[str, Any] = {"value": smallest, "bound": bounds.power_auc, "floor": 0.5}
     if alike.get("ok") is not True:
         return Line(
             name,
@@ -79,27 +79,22 @@ def _copies(copies: Mapping[str, Any], bounds: Thresholds) -> Line:
         and test["train"] > bounds.copies_odds * test["holdout"]
     ]
     shown = min(guilty, key=lambda test: test["p"]) if guilty else tests[0]
-    measured = {"value": shown["train"], "floor": shown["holdout"]}
-    measured["bound"] = bounds.copies_odds * shown["holdout"]
-    if guilty:
-        return Line(
-            name,
-            "FAIL",
-            f"{shown['what'].capitalize()} are repeated for {shown['train']:.2%} of the people "
-            f"learnt from and for {shown['holdout']:.2%} of people never seen; chance does that "
-            f"{_chance(shown['p'])}.",
-            "privacy",
-            **measured,
-        )
-    return Line(
-        name,
-        "PASS",
-        f"Records that only one person has are repeated no more often for people learnt from "
-        f"({shown['train']:.2%}) than coincidence repeats people never seen "
-        f"({shown['holdout']:.2%}).",
-        "privacy",
-        **measured,
+    measured: dict[str, Any] = {
+        "value": shown["train"],
+        "floor": shown["holdout"],
+        "bound": bounds.copies_odds * shown["holdout"],
+    }
+    shares = (
+        f"{shown['train']:.2%} of the records learnt from that are unique reappear in the synthetic "
+        f"table ({shown['what']}), and {shown['holdout']:.2%} of those never seen"
     )
+    if guilty:
+        detail = f"{shares}; chance makes such a gap {_chance(shown['p'])}."
+        return Line(name, "FAIL", detail, "privacy", **measured)
+    detail = f"{shares}, which coincidence explains or which gives next to nothing away."
+    if shown["p"] * len(tests) > bounds.copies_p:
+        detail = f"{shares}: no more than coincidence."
+    return Line(name, "PASS", detail, "privacy", **measured)
 
 
 def _copy_tests(copies: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -169,10 +164,10 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
     detail = {
         "PASS": f"{said}, within the bound of {limit}.",
         "FAIL": f"{said}, beyond the bound of {limit}.",
-        "INCONCLUSIVE": f"{said}; the bound of {limit} lies inside the interval. "
-        f"{_blind_spot(battery)}",
+        "INCONCLUSIVE": f"{said}; the bound of {limit} lies inside the interval"
+        f"{_blind_spot(battery)}.",
     }[ruling]
-    return Line(names[measure], ruling, detail.strip(), "privacy", value, low, high, bound, guess)
+    return Line(names[measure], ruling, detail, "privacy", value, low, high, bound, guess)
 
 
 def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
@@ -201,7 +196,7 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     ruling: Ruling = "PASS" if high <= bounds.stratum_tpr_at_5 else "INCONCLUSIVE"
     detail = f"{said}, within the bound of {bounds.stratum_tpr_at_5:.0%}."
     if ruling == "INCONCLUSIVE":
-        detail = f"{said}; a leak up to {high:.0%} cannot be excluded. {_blind_spot(battery)}"
+        detail = f"{said}; a leak up to {high:.0%} cannot be excluded{_blind_spot(battery, rarest=True)}."
     if guilty:
         auc, p = _number(highest, "auc"), _number(highest, "p")
         ruling = "FAIL"
@@ -211,7 +206,7 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     return Line(
         name,
         ruling,
-        detail.strip(),
+        detail,
         "privacy",
         value,
         low,
@@ -266,8 +261,14 @@ def _number(source: Mapping[str, Any], key: str) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _blind_spot(battery: Mapping[str, Any]) -> str:
-    return str((battery.get("power") or {}).get("sentence") or "")
+def _blind_spot(battery: Mapping[str, Any], *, rarest: bool = False) -> str:
+    """The smallest leak this audit could have seen, as the end of a sentence."""
+    power = battery.get("power") or {}
+    smallest = _number(power, "smallest_auc_rarest") if rarest else None
+    smallest = _number(power, "smallest_auc") if smallest is None else smallest
+    if smallest is None:
+        return ""
+    return f", and the smallest leak that could have been seen is an AUC of {smallest:.3f}"
 
 
 def _chance(p: float) -> str:

@@ -5,18 +5,18 @@ The public page is rendered from `public_view(run)`, so a template cannot show w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from understudy.release.disclosure import public_view
 from understudy.release.report import charts
 from understudy.release.report.figures import compact, percent, seconds, times
+from understudy.release.report.relations import pair_squares
 
 MOST_COLUMNS = 200
-MOST_SQUARES = 40
 MOST_PREVIEW_COLUMNS = 40
 HEADLINES = (
     ("pair_error", "Pairs of columns", "%"),
@@ -44,7 +44,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         columns=_columns(shown),
         left_out=max(0, len(_all_columns(shown)) - MOST_COLUMNS),
         most=MOST_COLUMNS,
-        maps=_maps(shown.get("scorecard") or {}) if not public else None,
+        maps=pair_squares(shown.get("scorecard") or {}) if not public else None,
         utility=_utility(shown.get("scorecard") or {}),
         battery=shown.get("battery") or {},
         preview=_preview(shown.get("preview") or {}),
@@ -57,11 +57,12 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("understudy.release.report"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=ChainableUndefined,  # audits and half-finished runs lack parts
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"num": compact, "pct": percent, "seconds": seconds}
+    written: dict[str, Callable[..., str]] = {"num": compact, "pct": percent, "seconds": seconds}
+    environment.filters |= {name: _or_dash(function) for name, function in written.items()}
     environment.globals |= {
         "times": times,
         "interval": charts.interval,
@@ -69,6 +70,11 @@ def _environment() -> Environment:
         "asset": _asset,
     }
     return environment
+
+
+def _or_dash(written: Callable[..., str]) -> Callable[..., str]:
+    """The filter, taking what a run lacks for nothing."""
+    return lambda value, *rest: written(None if isinstance(value, Undefined) else value, *rest)
 
 
 def _asset(name: str) -> Markup:
@@ -153,86 +159,12 @@ def _columns(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _maps(card: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Correlation squares, and pair error over its floor, for the columns with the worst pairs."""
-    related, pairs = card.get("correlations") or {}, card.get("pairs") or {}
-    names = list(related.get("columns") or ())
-    if len(names) < 2:
-        return None
-    real, synthetic = related["real"], related["synthetic"]
-    gap = [[_minus(a, b) for a, b in zip(x, y, strict=True)] for x, y in zip(synthetic, real, strict=True)]
-    keep = sorted(_worst(gap)[:MOST_SQUARES])
-
-    def square(values: Sequence[Sequence[float | None]]) -> list[list[float | None]]:
-        return [[values[i][j] for j in keep] for i in keep]
-
-    kept = [names[i] for i in keep]
-    drawings = [
-        ("Real", charts.heatmap(kept, square(real), "Association between real columns")),
-        ("Synthetic", charts.heatmap(kept, square(synthetic), "Between synthetic columns")),
-        ("Difference ×4", charts.heatmap(kept, square(gap), "Synthetic less real", top=0.25)),
-    ]
-    return {
-        "drawings": drawings,
-        "names": kept,
-        "left_out": len(names) - len(kept),
-        "pairs": _pair_map(pairs),
-        "worst": _worst_pairs(pairs, related),
-    }
-
-
-def _pair_map(pairs: Mapping[str, Any]) -> Markup | None:
-    """How many floors beyond the floor each pair lies; full colour at three floors."""
-    names, error, floor = (pairs.get(key) or [] for key in ("columns", "error", "floor"))
-    if len(names) < 2:
-        return None
-    excess = [
-        [None if e is None or not f else max(0.0, e / f - 1) for e, f in zip(es, fs, strict=True)]
-        for es, fs in zip(error, floor, strict=True)
-    ]
-    keep = sorted(_worst(excess)[:MOST_SQUARES])
-    values = [[excess[i][j] for j in keep] for i in keep]
-    return charts.heatmap([names[i] for i in keep], values, "Pair error beyond its floor", top=2.0)
-
-
-def _worst_pairs(pairs: Mapping[str, Any], related: Mapping[str, Any]) -> list[dict[str, Any]]:
-    names = list(pairs.get("columns") or ())
-    place = {name: i for i, name in enumerate(related["columns"])}
-    found = []
-    for i, one in enumerate(names):
-        for j in range(i):
-            error, floor = pairs["error"][i][j], pairs["floor"][i][j]
-            if error is None or one not in place or names[j] not in place:
-                continue
-            at = (place[one], place[names[j]])
-            found.append(
-                {
-                    "columns": (names[j], one),
-                    "error": error,
-                    "floor": floor,
-                    "ratio": times(error, floor),
-                    "real": related["real"][at[0]][at[1]],
-                    "synthetic": related["synthetic"][at[0]][at[1]],
-                }
-            )
-    return sorted(found, key=lambda pair: -pair["error"])[:10]
-
-
-def _worst(matrix: Sequence[Sequence[float | None]]) -> list[int]:
-    """Rows of a square matrix, the one with the largest cell first."""
-    peak = [max((abs(x) for x in row if x is not None), default=0.0) for row in matrix]
-    return sorted(range(len(peak)), key=lambda i: -peak[i])
-
-
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
-
-
 def _utility(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     results = [
         one
         for one in card.get("utility") or ()
-        if None not in (one["trained_on_real"], one["trained_on_synthetic"], one["low"], one["high"])
+        if None
+        not in (one["trained_on_real"], one["trained_on_synthetic"], one["low"], one["high"])
     ]
     if not results:
         return []
@@ -276,9 +208,7 @@ def _preview(preview: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _schema_columns(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        column for table in schema.get("tables") or () for column in table.get("columns") or ()
-    ]
+    return [column for table in schema.get("tables") or () for column in table.get("columns") or ()]
 
 
 def _command(run: Mapping[str, Any]) -> str | None:
