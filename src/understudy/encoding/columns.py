@@ -22,8 +22,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 MISSING = -1
-FEW_VALUES = 100
+FEW_VALUES = 32
 """Numbers with at most this many distinct values are levels."""
+KNOT = 10
+"""The quantile line runs through every tenth distinct value."""
+HEAVY = 20
+"""A value that this many rows share is a point mass: it points at nobody and stays as it is."""
 
 Codes = NDArray[np.int32]
 
@@ -52,6 +56,18 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class QuantileLine:
+    """Knots (codes) and their places among the order statistics; `start` and `end` say, for each
+    code of the column, which knots its own segment begins and ends at.
+    """
+
+    knots: NDArray[np.int64]
+    places: NDArray[np.float64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Ranks:
     """Order statistics of a numeric column: sorted distinct `values` and their multiplicities.
 
@@ -73,6 +89,32 @@ class Ranks:
     def starts(self) -> NDArray[np.int64]:
         """Position of each distinct value's first copy among the order statistics."""
         return np.concatenate(([0], np.cumsum(self.counts)[:-1]))
+
+    @cached_property
+    def line(self) -> QuantileLine:
+        """The column's quantile line through every `KNOT`-th light value of each segment."""
+        light = np.flatnonzero(~self.heavy)
+        segment_of = np.cumsum(self.heavy)
+        segment = segment_of[light]
+        begins = np.diff(segment, prepend=-1) > 0
+        ends = np.diff(segment, append=segment[-1] + 1) > 0
+        place = np.arange(len(light))
+        place = place - np.maximum.accumulate(np.where(begins, place, 0))
+        chosen = (place % KNOT == 0) | ends
+        # A segment of one value gets it twice, so that every segment has a line.
+        knots = np.repeat(light[chosen], np.where(begins & ends, 2, 1)[chosen])
+        owner = segment_of[knots]
+        start = np.searchsorted(owner, segment_of, side="left")
+        end = np.searchsorted(owner, segment_of, side="right") - 1
+        most = len(knots) - 1
+        return QuantileLine(
+            knots, self.middle[knots], np.clip(start, 0, most), np.clip(end, 0, most)
+        )
+
+    @cached_property
+    def middle(self) -> NDArray[np.float64]:
+        """Middle position of each distinct value among the order statistics."""
+        return self.starts + (self.counts - 1) / 2
 
     @cached_property
     def block_of(self) -> Codes:
@@ -107,27 +149,36 @@ class Ranks:
     ) -> tuple[NDArray[np.generic], Codes]:
         """Moves light values by up to `reach` positions along the empirical quantile line.
 
+        The line runs through every tenth distinct value only: through each of them it would be
+        steepest right at training values, and they would come out more often than values of
+        people never seen.
+
         The move reflects at point masses and at both ends, so nothing piles up there, and its size
         is counted in the column's global order statistics, so sparse tails stay sparse and dense
         parts stay dense (never between neighbours inside one leaf, which fills gaps).
 
         Returns the new values (rounded to the column's decimals) and their codes.
         """
+        if self.heavy.all():
+            return self.values[np.maximum(codes, 0)], codes
         safe = np.maximum(codes, 0)
         first, last = (edge[safe] for edge in self.segment)
         spread = self.starts[safe] + rng.random(len(codes)) * self.counts[safe] - 0.5
         position = spread + rng.uniform(-reach, reach, len(codes))
         position = _reflect(position, first, last)
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, last)
-        share = position - below
-        low_code = self.block_of[below]
-        low, high = self.values[low_code], self.values[self.block_of[above]]
+        at = self.block_of[np.rint(position).astype(np.int64)]
+        line = self.line
+        start, end = line.start[safe], line.end[safe]
+        position = np.clip(position, line.places[start], line.places[end])
+        below = np.searchsorted(line.places, position, side="right") - 1
+        below = np.clip(below, start, end - 1)
+        width = line.places[below + 1] - line.places[below]
+        share = (position - line.places[below]) / np.maximum(width, 1e-9)
+        low, high = self.values[line.knots[below]], self.values[line.knots[below + 1]]
         moved = _between(low, high, share, self.decimals)
         still = self.heavy[safe] | (codes < 0)
         moved = np.where(still, self.values[safe], moved)
-        nearest = np.where(share < 0.5, low_code, self.block_of[above])
-        return moved, np.where(still, codes, nearest).astype(np.int32)
+        return moved, np.where(still, codes, at).astype(np.int32)
 
 
 Codec = Levels | Ranks
@@ -140,7 +191,7 @@ def fit_codec(name: str, column: pa.ChunkedArray, *, numeric: bool) -> Codec:
         return _fit_levels(name, present)
     numbers, _ = to_numbers(present)
     values, counts = np.unique(numbers, return_counts=True)
-    heavy = counts >= max(20, 0.002 * len(numbers))
+    heavy = counts >= HEAVY
     return Ranks(name, values, counts, heavy, _decimals(values))
 
 

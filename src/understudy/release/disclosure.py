@@ -14,7 +14,7 @@ from typing import Any
 
 NOTICE = (
     "The numbers of the verdict were computed on private data. No privacy budget paid for them: "
-    "they are a few rounded figures, and they are all that this page tells about real rows."
+    "they are rounded to three digits, and they are all that is told here about real rows."
 )
 PAID_NOTICE = (
     "The numbers of the verdict were computed on private data outside the privacy budget, which "
@@ -37,10 +37,10 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "privacy": _only(run.get("privacy"), "mode", "sentence", "epsilon", "delta"),
         "source": _only(run.get("source"), "name"),
         "schema": _schema(run.get("schema") or {}),
-        "scorecard": _scorecard(run.get("scorecard") or {}),
-        "battery": _battery(run.get("battery") or {}),
+        "scorecard": _rounded(_scorecard(run.get("scorecard") or {})),
+        "battery": _rounded(_battery(run.get("battery") or {})),
         "validity": _only(run.get("validity"), "rows", "problems", "checked"),
-        "verdict": dict(run.get("verdict") or {}),
+        "verdict": _rounded(run.get("verdict") or {}),
         "preview": _only(run.get("preview"), "columns", "rows"),
         "drawn": list(drawn) or list(run.get("drawn") or ()),
         "override": run.get("override"),
@@ -55,6 +55,15 @@ def is_private(run: Mapping[str, Any]) -> bool:
 
 def _only(source: Mapping[str, Any] | None, *keys: str) -> dict[str, Any]:
     return {key: source[key] for key in keys if key in source} if source else {}
+
+
+def _rounded(found: Any) -> Any:
+    """Figures to three significant digits: what a ruling needs, and no more."""
+    if isinstance(found, Mapping):
+        return {key: _rounded(item) for key, item in found.items()}
+    if isinstance(found, list | tuple):
+        return [_rounded(item) for item in found]
+    return float(f"{found:.3g}") if isinstance(found, float) else found
 
 
 def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from understudy.contracts import Line, Ruling, Verdict
 from understudy.release.fidelity_lines import fidelity_lines
-from understudy.release.privacy_lines import privacy_lines
+from understudy.release.privacy_lines import AVERAGE, privacy_lines
 from understudy.release.thresholds import DEFAULTS, Thresholds
 
 SEVERITY: Mapping[Ruling, int] = {"INFO": 0, "PASS": 1, "INCONCLUSIVE": 2, "FAIL": 3}
@@ -78,7 +78,7 @@ def _clause(line: Line) -> str:
 def _praise(lines: Iterable[Line]) -> str:
     """One sentence that names the two findings a release rests on."""
     by_name = {line.name: line for line in lines}
-    auc = by_name["membership, on average"]
+    auc = by_name[AVERAGE]
     pair = by_name["pair error"]
     faithful = ""
     if pair.value is not None and pair.floor:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from understudy.contracts import Line, Ruling
+from understudy.release.figures import percent
 from understudy.release.thresholds import Thresholds
 
+AVERAGE = "membership, on average"
 GUESSING_AT_5 = 0.05
 """What guessing finds at five false alarms in a hundred."""
 
@@ -85,8 +87,8 @@ def _copies(copies: Mapping[str, Any], bounds: Thresholds) -> Line:
         "bound": bounds.copies_odds * shown["holdout"],
     }
     shares = (
-        f"{shown['train']:.2%} of the records learnt from that are unique reappear in the synthetic "
-        f"table ({shown['what']}), and {shown['holdout']:.2%} of those never seen"
+        f"{percent(shown['train'], 2)} of the unique records learnt from reappear in the synthetic "
+        f"table ({shown['what']}), and {percent(shown['holdout'], 2)} of those never seen"
     )
     if guilty:
         detail = f"{shares}; chance makes such a gap {_chance(shown['p'])}."
@@ -126,25 +128,26 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
     ruling = _against(low, high, bounds.closer_share)
     if ruling == "PASS" and ties > bounds.tie_share:
         ruling = "INCONCLUSIVE"
-    said = f"{value:.1%} of synthetic rows are nearer to a row learnt from than to one never seen"
+    share, ends = percent(value), f"{percent(low)} to {percent(high)}"
+    said = f"{share} of synthetic rows are nearer to a row learnt from than to one never seen"
     detail = {
         "PASS": f"{said}; two real samples give 50 %.",
         "FAIL": f"{said}, which is clearly more than the 50 % of two real samples.",
-        "INCONCLUSIVE": f"{said}, too uncertain to rule (interval {low:.1%} to {high:.1%}).",
+        "INCONCLUSIVE": f"{said}, too uncertain to rule (interval {ends}).",
     }[ruling]
     if ties > bounds.tie_share:
         detail = (
-            f"{ties:.0%} of distances tie, so distances say nothing about this table of few "
-            "distinct rows."
+            f"{percent(ties, 0)} of distances tie, so distances say nothing about this table of "
+            "few distinct rows."
         )
         if ruling == "FAIL":
-            detail = f"{said}, although {ties:.0%} of distances tie."
+            detail = f"{said}, although {percent(ties, 0)} of distances tie."
     return Line(name, ruling, detail, "privacy", value, low, high, bounds.closer_share, 0.5)
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
     """The attack that comes closest to its bound, over all rows."""
-    names = {"auc": "membership, on average", "tpr_at_1": "membership, few false alarms"}
+    names = {"auc": AVERAGE, "tpr_at_1": "membership, few false alarms"}
     bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]
     attacks = _complete(battery.get("attacks") or (), measure)
     if not attacks:
@@ -158,9 +161,9 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
         "auc": f"The best of {len(attacks)} attacks ({shown['name']}) tells members from strangers "
         f"with an AUC of {value:.3f} [{low:.3f}, {high:.3f}]",
         "tpr_at_1": f"At one false alarm in a hundred the best of {len(attacks)} attacks "
-        f"({shown['name']}) finds {value:.1%} of members [{low:.1%}, {high:.1%}]",
+        f"({shown['name']}) finds {percent(value)} of members [{percent(low)}, {percent(high)}]",
     }[measure]
-    limit = f"{bound:.2f}" if measure == "auc" else f"{bound:.0%}"
+    limit = f"{bound:.2f}" if measure == "auc" else f"{percent(bound, 0)}"
     detail = {
         "PASS": f"{said}, within the bound of {limit}.",
         "FAIL": f"{said}, beyond the bound of {limit}.",
@@ -190,13 +193,14 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     value, low, high = (highest["tpr_at_5" + end] for end in ("", "_low", "_high"))
     where = "all rows" if highest["stratum"] == "all" else f"the {highest['stratum']} rows"
     said = (
-        f"Among {where} the attack that does best ({highest['attack']}) finds {value:.1%} of "
-        f"members [{low:.1%}, {high:.1%}] at five false alarms in a hundred"
+        f"Among {where} the attack that does best ({highest['attack']}) finds {percent(value)} of "
+        f"members [{percent(low)}, {percent(high)}] at five false alarms in a hundred"
     )
     ruling: Ruling = "PASS" if high <= bounds.stratum_tpr_at_5 else "INCONCLUSIVE"
-    detail = f"{said}, within the bound of {bounds.stratum_tpr_at_5:.0%}."
+    detail = f"{said}, within the bound of {percent(bounds.stratum_tpr_at_5, 0)}."
     if ruling == "INCONCLUSIVE":
-        detail = f"{said}; a leak up to {high:.0%} cannot be excluded{_blind_spot(battery, rarest=True)}."
+        blind = _blind_spot(battery, rarest=True)
+        detail = f"{said}; a leak up to {percent(high, 0)} cannot be excluded{blind}."
     if guilty:
         auc, p = _number(highest, "auc"), _number(highest, "p")
         ruling = "FAIL"

@@ -13,10 +13,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from understudy.release.report.figures import compact
+from understudy.release.figures import compact, percent
 
 WIDTH, HEIGHT = 320, 132
-LEVEL_ROW = 18
+LEVEL_ROW, TALLEST_ROW = 18.0, 34.0
 MOST_LEVELS = 9
 
 Shares = Sequence[float]
@@ -39,13 +39,15 @@ def interval(
     bound: float | None = None,
     floor: float | None = None,
     good: str = "below",
+    also: Sequence[float] = (),
 ) -> Markup:
     """A dot with its interval on a line, the bound as a wall, the floor as a tick.
 
-    `good` says which side of the bound is the good one: "below" or "above".
+    `good` says which side of the bound is the good one: "below" or "above". The line reaches as
+    far as the numbers in `also`, so that several drawings can share an axis.
     """
     low, high = value if low is None else low, value if high is None else high
-    marks = [value, low, high, *(x for x in (bound, floor) if x is not None)]
+    marks = [value, low, high, *also, *(x for x in (bound, floor) if x is not None)]
     start, stop = min(marks), max(marks)
     room = (stop - start or abs(stop) or 1.0) * 0.12
     start, stop = start - room, stop + room
@@ -133,7 +135,7 @@ def _ticks(labels: Sequence[str], step: float, base: float) -> list[str]:
         x = i * step + (0 if ranges else step / 2)
         anchor = ("start", "middle", "end")[order if len(wanted) == 3 else 1]
         x = {"start": max(0.0, x - 4), "middle": x, "end": min(WIDTH - 1.0, x + step)}[anchor]
-        text = escape(_short(labels[i].partition(" to ")[0] if ranges else labels[i], 18))
+        text = escape(_tick(labels[i].partition(" to ")[0] if ranges else labels[i]))
         found.append(
             f'<text class="tick" x="{x:.1f}" y="{base + 15}" text-anchor="{anchor}">{text}</text>'
         )
@@ -144,33 +146,37 @@ def _horizontal(name: str, labels: Sequence[str], layers: Mapping[str, Shares]) 
     """A row per level: an orange bar, a blue mark, the grey band around the mark."""
     labels, layers = _folded(labels, layers)
     top = max([*layers["synthetic"], *layers["real"], *layers["floor_high"], 1e-9])
-    left, right = 112.0, 40.0
+    left, right = 112.0, 48.0
 
     def x(share: float) -> float:
         return left + (WIDTH - left - right) * share / top
 
+    row = min(TALLEST_ROW, max(LEVEL_ROW, HEIGHT / max(1, len(labels))))
+    height = max(HEIGHT, len(labels) * row + 4)
+    start, thick = (height - len(labels) * row) / 2, 0.66 * row
     parts = []
     for i, label in enumerate(labels):
-        y, share = i * LEVEL_ROW + 3.0, layers["synthetic"][i]
+        share, y = layers["synthetic"][i], start + i * row + (row - thick) / 2
         parts.append(
-            f'<text class="level" x="{left - 8:g}" y="{y + 10}" text-anchor="end">'
+            f'<text class="level" x="{left - 8:g}" y="{y + thick / 2 + 4:.1f}" text-anchor="end">'
             f"{escape(_short(label, 17))}<title>{escape(label)}</title></text>"
-            f'<rect class="syn" x="{left:g}" y="{y}" width="{max(0.6, x(share) - left):.1f}" '
-            'height="12"/>'
-            f'<text class="tick" x="{WIDTH}" y="{y + 10}" text-anchor="end">{share:.1%}</text>'
+            f'<rect class="syn" x="{left:g}" y="{y:.1f}" width="{max(0.6, x(share) - left):.1f}" '
+            f'height="{thick:.1f}"/>'
+            f'<text class="tick" x="{WIDTH}" y="{y + thick / 2 + 4:.1f}" text-anchor="end">'
+            f"{percent(share)}</text>"
         )
         if layers["floor_high"]:
             a, b = x(layers["floor_low"][i]), x(layers["floor_high"][i])
             parts.append(
-                f'<rect class="band" x="{a:.1f}" y="{y - 1}" width="{max(1.0, b - a):.1f}" '
-                'height="14"/>'
+                f'<rect class="band" x="{a:.1f}" y="{y - 1:.1f}" width="{max(1.0, b - a):.1f}" '
+                f'height="{thick + 2:.1f}"/>'
             )
         if layers["real"]:
             at = x(layers["real"][i])
             parts.append(
-                f'<line class="real" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 2}" y2="{y + 14}"/>'
+                f'<line class="real" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 2:.1f}" '
+                f'y2="{y + thick + 2:.1f}"/>'
             )
-    height = max(HEIGHT, len(labels) * LEVEL_ROW + 4)
     return svg(WIDTH, height, _said(name, labels, layers), "".join(parts), "histogram")
 
 
@@ -235,27 +241,30 @@ def dumbbell(real: float, synthetic: float, low: float, high: float, span: Share
 
 def roc(points: Sequence[Sequence[float]], name: str) -> Markup:
     """True against false positives on log axes, where the few surest guesses can be seen."""
-    size, low = 150.0, 1e-3
+    size, low, left, top = 150.0, 1e-3, 42.0, 8.0
 
     def at(rate: float) -> float:
         return size * (1 - math.log10(max(rate, low)) / math.log10(low))
 
     parts = []
     for rate, text in ((0.001, ".1 %"), (0.01, "1 %"), (0.1, "10 %"), (1.0, "100 %")):
-        x = 30 + at(rate)
-        y = 6 + size - at(rate)
-        anchor = "end" if rate == 1.0 else "middle"
+        x, y = left + at(rate), top + size - at(rate)
         parts.append(
-            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{6 + size:g}"/>'
-            f'<line class="grid" x1="30" x2="{30 + size:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{x:.1f}" y="{size + 20:g}" text-anchor="{anchor}">{text}</text>'
-            f'<text class="tick" x="26" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:g}" y2="{top + size:g}"/>'
+            f'<line class="grid" x1="{left:g}" x2="{left + size:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="{left - 5:g}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+            f'<text class="tick" x="{x:.1f}" y="{top + size + 15:g}" text-anchor="middle">{text}'
+            "</text>"
         )
-    parts.append(f'<line class="null" x1="30" y1="{6 + size:g}" x2="{30 + size:g}" y2="6"/>')
-    path = " ".join(f"{30 + at(x):.1f},{6 + size - at(y):.1f}" for x, y in points)
+    parts.append(
+        f'<line class="null" x1="{left:g}" y1="{top + size:g}" x2="{left + size:g}" y2="{top:g}"/>'
+        f'<text class="tick" x="{left + size - 4:g}" y="{top + size - 6:g}" text-anchor="end">'
+        "found by false alarms</text>"
+    )
+    path = " ".join(f"{left + at(x):.1f},{top + size - at(y):.1f}" for x, y in points)
     parts.append(f'<polyline class="curve" points="{path}"/>')
     says = f"ROC of {name} on log axes, beside the diagonal of a guess"
-    return svg(size + 34, size + 26, says, "".join(parts), "roc")
+    return svg(left + size + 20, top + size + 22, says, "".join(parts), "roc")
 
 
 def _said(name: str, labels: Sequence[str], layers: Mapping[str, Shares]) -> str:
@@ -263,16 +272,24 @@ def _said(name: str, labels: Sequence[str], layers: Mapping[str, Shares]) -> str
     synthetic, real = layers["synthetic"], layers["real"]
     if not real:
         tallest = max(range(len(synthetic)), key=synthetic.__getitem__)
-        return f"{name}: most common {labels[tallest]}, {synthetic[tallest]:.1%}"
+        return f"{name}: most common {labels[tallest]}, {percent(synthetic[tallest])}"
     worst = max(range(len(real)), key=lambda i: abs(real[i] - synthetic[i]))
     return (
-        f"{name}: largest difference at {labels[worst]}, real {real[worst]:.1%}, "
-        f"synthetic {synthetic[worst]:.1%}"
+        f"{name}: largest difference at {labels[worst]}, real {percent(real[worst])}, "
+        f"synthetic {percent(synthetic[worst])}"
     )
 
 
 def _filled(shares: Sequence[float | None]) -> list[float]:
     return [0.0 if share is None else share for share in shares]
+
+
+def _tick(label: str) -> str:
+    """Numbers rounded, anything else cut short."""
+    try:
+        return f"{float(label):.4g}"
+    except ValueError:
+        return _short(label, 16)
 
 
 def _short(text: str, length: int) -> str:

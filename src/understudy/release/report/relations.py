@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from understudy.release.figures import times
 from understudy.release.report import charts
-from understudy.release.report.figures import times
 
 MOST_SQUARES = 40
 """Columns drawn in a square; the ones with the largest differences."""

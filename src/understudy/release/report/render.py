@@ -12,8 +12,9 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from understudy.release.disclosure import public_view
+from understudy.release.figures import compact, percent, seconds, times
+from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
-from understudy.release.report.figures import compact, percent, seconds, times
 from understudy.release.report.relations import pair_squares
 
 MOST_COLUMNS = 200
@@ -47,6 +48,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         maps=pair_squares(shown.get("scorecard") or {}) if not public else None,
         utility=_utility(shown.get("scorecard") or {}),
         battery=shown.get("battery") or {},
+        attackers=_attackers(shown),
         preview=_preview(shown.get("preview") or {}),
         schema=_schema_columns(shown.get("schema") or {}),
         command=_command(shown),
@@ -65,8 +67,6 @@ def _environment() -> Environment:
     environment.filters |= {name: _or_dash(function) for name, function in written.items()}
     environment.globals |= {
         "times": times,
-        "interval": charts.interval,
-        "roc": charts.roc,
         "asset": _asset,
     }
     return environment
@@ -101,11 +101,10 @@ def _lines_by_section(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
                 continue
             value = line.get("value")
             good = "above" if section in ("utility", "rare") else "below"
-            ends = {key: line.get(key) for key in ("low", "high", "bound", "floor")}
-            low, high = ends.pop("low"), ends.pop("high")
+            low, high, bound, floor = (line.get(k) for k in ("low", "high", "bound", "floor"))
             drawing = None
             if value is not None:
-                drawing = charts.interval(value, low, high, **ends, good=good)
+                drawing = charts.interval(value, low, high, bound=bound, floor=floor, good=good)
             rows.append({**line, "drawing": drawing})
         if rows:
             groups.append({"title": title, "lines": rows})
@@ -193,6 +192,25 @@ def _utility(card: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for one in results
     ]
+
+
+def _attackers(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every attack with its ROC and its AUC on an axis that all of them share."""
+    attacks = list((run.get("battery") or {}).get("attacks") or ())
+    lines = (run.get("verdict") or {}).get("lines") or ()
+    bound = next((line["bound"] for line in lines if line["name"] == AVERAGE), None)
+    ends = ("auc", "auc_low", "auc_high")
+    known = [one for one in attacks if all(one.get(end) is not None for end in ends)]
+    also = [0.5, *(one[end] for one in known for end in ends)]
+    found = []
+    for one in attacks:
+        drawing = None
+        if one in known:
+            auc, low, high = (one[end] for end in ends)
+            drawing = charts.interval(auc, low, high, bound=bound, floor=0.5, also=also)
+        curve = charts.roc(one["roc"], one["name"]) if one.get("roc") else None
+        found.append({**one, "drawing": drawing, "curve": curve})
+    return found
 
 
 def _preview(preview: Mapping[str, Any]) -> dict[str, Any] | None:

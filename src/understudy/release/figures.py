@@ -1,4 +1,4 @@
-"""How the report writes numbers: three significant digits, and a dash for what is missing."""
+"""How gate and papers write numbers: three significant digits, a dash for what is missing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,178 @@
+"""The truth table of the gate, line by line, and that nothing worse is ever ruled better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.release import fake_run
+from understudy.contracts import Line
+from understudy.release.gate import DEFAULTS, SEVERITY, decide
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def lines(
+    battery: Change | None = None, scorecard: Change | None = None, **options: Any
+) -> dict[str, Line]:
+    """The lines by name, after changes to findings that pass."""
+    attacks, card = fake_run.battery(), fake_run.scorecard()
+    if battery:
+        battery(attacks)
+    if scorecard:
+        scorecard(card)
+    verdict = decide(card, attacks, fake_run.validity(), **options)
+    return {line.name: line for line in verdict.lines}
+
+
+def attack(**found: float | None) -> Change:
+    return lambda battery: battery["attacks"][0].update(found)
+
+
+def stratum(**found: Any) -> Change:
+    return lambda battery: battery["strata"][1].update(found)
+
+
+def copies(**found: Any) -> Change:
+    return lambda battery: battery["copies"].update(found)
+
+
+def closeness(**found: Any) -> Change:
+    return lambda battery: battery["closeness"].update(found)
+
+
+def pair(**found: Any) -> Change:
+    return lambda card: card["measurements"]["pair_error"].update(found)
+
+
+def utility(**found: Any) -> Change:
+    return lambda card: card["utility"][0].update(found)
+
+
+PRIVACY = [
+    ("membership, on average", attack(auc_high=0.53), "PASS"),
+    ("membership, on average", attack(auc_high=0.531), "INCONCLUSIVE"),
+    ("membership, on average", attack(auc_low=0.53, auc_high=0.56), "INCONCLUSIVE"),
+    ("membership, on average", attack(auc_low=0.531, auc_high=0.56), "FAIL"),
+    ("membership, on average", attack(auc=None), "INCONCLUSIVE"),
+    ("membership, on average", lambda b: b.update(attacks=[]), "INCONCLUSIVE"),
+    ("membership, few false alarms", attack(tpr_at_1_high=0.02), "PASS"),
+    ("membership, few false alarms", attack(tpr_at_1_high=0.021), "INCONCLUSIVE"),
+    ("membership, few false alarms", attack(tpr_at_1_low=0.021, tpr_at_1_high=0.03), "FAIL"),
+    ("membership, unusual people", stratum(tpr_at_5_high=0.15), "PASS"),
+    ("membership, unusual people", stratum(tpr_at_5_high=0.151), "INCONCLUSIVE"),
+    ("membership, unusual people", stratum(tpr_at_5_low=0.101, tpr_at_5_high=0.2), "FAIL"),
+    ("membership, unusual people", stratum(p=0.05, auc=0.56), "FAIL"),
+    ("membership, unusual people", stratum(p=0.05, auc=0.55), "PASS"),
+    ("membership, unusual people", stratum(p=0.05, tpr_at_5=0.101), "FAIL"),
+    ("membership, unusual people", stratum(p=0.06, auc=0.56), "PASS"),
+    ("membership, unusual people", stratum(members=100), "INCONCLUSIVE"),
+    ("membership, unusual people", lambda b: b.update(strata=b["strata"][:1]), "INCONCLUSIVE"),
+    ("copies", copies(p=0.01, share_train=0.002), "FAIL"),
+    ("copies", copies(p=0.01, share_train=0.00105), "PASS"),
+    ("copies", copies(p=0.02, share_train=0.002), "PASS"),
+    ("copies", copies(near_p=0.001, near_share_train=0.02), "FAIL"),
+    ("copies", copies(p=0.001, share_train=0.001, share_holdout=0.0), "FAIL"),
+    ("copies", lambda b: b.update(copies={}), "INCONCLUSIVE"),
+    ("closeness", closeness(high=0.55), "PASS"),
+    ("closeness", closeness(high=0.56), "INCONCLUSIVE"),
+    ("closeness", closeness(low=0.551, high=0.6), "FAIL"),
+    ("closeness", closeness(tie_share=0.95), "INCONCLUSIVE"),
+    ("closeness", closeness(tie_share=0.95, low=0.551, high=0.6), "FAIL"),
+    ("closeness", lambda b: b.update(closeness={}), "INCONCLUSIVE"),
+    ("a fair comparison", lambda b: b["power"].update(smallest_auc=0.55), "PASS"),
+    ("a fair comparison", lambda b: b["power"].update(smallest_auc=0.56), "INCONCLUSIVE"),
+    ("a fair comparison", lambda b: b["exchangeable"].update(ok=False), "INCONCLUSIVE"),
+    ("a fair comparison", lambda b: b["exchangeable"].update(c2st=None), "INCONCLUSIVE"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "ruling"), PRIVACY)
+def test_privacy_lines_turn_at_their_bounds(name: str, change: Change, ruling: str) -> None:
+    assert lines(change)[name].ruling == ruling
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "ruling"),
+    [
+        ("pair error", pair(high=2.7), "PASS"),
+        ("pair error", pair(high=2.71), "INCONCLUSIVE"),
+        ("pair error", pair(low=2.71, value=3.0, high=3.2), "FAIL"),
+        ("pair error", pair(floor=None), "INCONCLUSIVE"),
+        ("usefulness", utility(low=-0.05), "PASS"),
+        ("usefulness", utility(low=-0.051), "INCONCLUSIVE"),
+        ("usefulness", utility(low=-0.09, high=-0.051), "FAIL"),
+        ("usefulness", lambda card: card.update(utility=[]), "INCONCLUSIVE"),
+        ("usefulness", lambda card: card.update(target=None, utility=[]), "INFO"),
+    ],
+)
+def test_fidelity_lines_turn_at_their_bounds(name: str, change: Change, ruling: str) -> None:
+    assert lines(scorecard=change)[name].ruling == ruling
+    assert lines(scorecard=change, private=True)[name].ruling == "INFO"
+
+
+def test_a_useful_and_safe_table_passes() -> None:
+    verdict = decide(fake_run.scorecard(), fake_run.battery(), fake_run.validity())
+    assert verdict.ruling == "PASS"
+    assert verdict.because.count(". ") == 0  # one sentence
+    assert {line.ruling for line in verdict.lines} == {"PASS", "INFO"}
+
+
+def test_nothing_measured_never_passes() -> None:
+    verdict = decide({}, {}, {})
+    assert verdict.ruling == "INCONCLUSIVE"
+    assert all(line.ruling in ("INCONCLUSIVE", "INFO") for line in verdict.lines)
+
+
+def test_an_invalid_table_fails_with_the_problem_in_the_sentence() -> None:
+    invalid = {"rows": 5, "problems": ["primary key 'id' repeats"], "checked": ["keys"]}
+    verdict = decide(fake_run.scorecard(), fake_run.battery(), invalid)
+    assert verdict.ruling == "FAIL"
+    assert "primary key 'id' repeats" in verdict.because
+
+
+def test_without_a_fair_comparison_attacks_decide_nothing() -> None:
+    def shifted(battery: dict[str, Any]) -> None:
+        battery["exchangeable"]["ok"] = False
+        battery["attacks"][0].update(auc=0.9, auc_low=0.88, auc_high=0.92)
+
+    assert lines(shifted)["membership, on average"].ruling == "INCONCLUSIVE"
+
+
+def test_inconclusive_names_the_smallest_leak_it_could_have_seen() -> None:
+    assert "0.524" in lines(attack(auc_high=0.54))["membership, on average"].detail
+
+
+def test_every_bound_has_a_source() -> None:
+    assert all(bound["source"] for bound in DEFAULTS.as_list())
+
+
+RATES = st.floats(0, 1, allow_nan=False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(start=st.lists(RATES, min_size=12, max_size=12), more=st.data())
+def test_a_worse_privacy_number_never_improves_the_ruling(
+    start: list[float], more: st.DataObject
+) -> None:
+    """Each number of the battery that a leak raises, raised alone; p values are lowered."""
+    raised = more.draw(st.integers(0, len(start) - 1))
+    worse = list(start)
+    worse[raised] = more.draw(st.floats(start[raised], 1, allow_nan=False))
+    before, after = _ruling(start), _ruling(worse)
+    assert SEVERITY[after] >= SEVERITY[before]
+
+
+def _ruling(x: list[float]) -> Any:
+    """Numbers are placed independently: the gate may not rely on their order."""
+    battery = fake_run.battery()
+    battery["attacks"][0].update(auc=x[0], auc_low=x[1], auc_high=x[2])
+    battery["attacks"][0].update(tpr_at_1=x[3], tpr_at_1_low=x[4], tpr_at_1_high=x[5])
+    group = {"auc": x[6], "tpr_at_5": x[7], "tpr_at_5_low": x[8], "tpr_at_5_high": x[9]}
+    battery["strata"][1].update(group, p=1 - x[10])
+    battery["copies"].update(p=1 - x[11], share_train=0.01)
+    return decide(fake_run.scorecard(), battery, fake_run.validity()).ruling
