@@ -1,0 +1,152 @@
+"""Plan files: everything that can be decided before a run, as one YAML file.
+
+A plan is these models written out. Unknown keys are refused with the line they stand on and the
+nearest known key; `json_schema` describes the file to editors.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from understudy.errors import PlanError, suggest
+from understudy.schema.columns import Strict
+from understudy.schema.tables import Schema
+
+
+class Source(Strict):
+    """Where the rows are and how they are spelled."""
+
+    path: str
+    nulls: tuple[str, ...] = ()
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+class Engine(Strict):
+    """An engine by name, with its options."""
+
+    name: str = "tree"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Privacy(Strict):
+    """`none`: no privacy budget; the audit decides on evidence."""
+
+    mode: Literal["none"] = "none"
+
+
+class Plan(Strict):
+    """One run: source, schema, engine, request and bounds of the gate."""
+
+    version: Literal[1] = 1
+    source: Source
+    data: Schema = Field(description="Tables, columns, keys, constraints and the unit.")
+    engine: Engine = Engine()
+    privacy: Privacy | None = None
+    target: str | None = None
+    rows: int | None = Field(default=None, ge=1)
+    balance: dict[str, Any] | None = None
+    seed: int | None = Field(default=None, ge=0)
+    bounds: dict[str, float] = Field(default_factory=dict, description="Bounds of the gate.")
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in `path`; `PlanError` names the line of what is wrong."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}" if mark else ""
+        raise PlanError(f"{path.name}{place}: not readable as YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise PlanError(f"{path.name}: a plan is a mapping of keys; this is {type(found).__name__}.")
+    try:
+        return Plan.model_validate(found)
+    except ValidationError as error:
+        raise PlanError(_explain(error, root, path.name)) from None
+
+
+def dump_plan(plan: Plan) -> str:
+    """YAML of `plan`, leaving out what is as by default."""
+    plain = plan.model_dump(mode="json", exclude_defaults=True)
+    plain = {"version": plan.version, **plain}
+    for table, spec in zip(plain["data"]["tables"], plan.data.tables, strict=True):
+        for column, model in zip(table["columns"], spec.columns, strict=True):
+            column["kind"] = model.kind
+        for rule, constraint in zip(table.get("constraints", ()), spec.constraints, strict=False):
+            rule["rule"] = constraint.rule
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+def json_schema() -> str:
+    """JSON Schema of a plan file, for editors."""
+    return json.dumps(Plan.model_json_schema(), indent=1)
+
+
+def _explain(error: ValidationError, root: Any, name: str) -> str:
+    found = error.errors()[0]
+    path = [part for part in found["loc"] if not _is_tag(part, found["loc"])]
+    node, line, known = root, 1, []
+    for part in path:
+        step = _step(node, part)
+        if step is None:
+            break
+        node, line = step
+    place = f"{name}:{line}"
+    if found["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        return f"{place}: unknown key {path[-1]!r}. {suggest(str(path[-1]), known)}"
+    where = ".".join(str(part) for part in path)
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{place}: {where}: {message}" if where else f"{place}: {message}"
+
+
+def _is_tag(part: Any, loc: tuple[Any, ...]) -> bool:
+    """Discriminator tags stand in pydantic's path right after a list index."""
+    place = loc.index(part)
+    return isinstance(part, str) and place > 0 and isinstance(loc[place - 1], int)  and (
+        place + 1 < len(loc) and loc[place - 2] in ("columns", "constraints")
+    )
+
+
+def _step(node: Any, part: Any) -> tuple[Any, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item = node.value[part]
+        return item, item.start_mark.line + 1
+    return None
+
+
+def _known_keys(path: list[Any]) -> list[str]:
+    """Field names allowed at `path`, out of the JSON Schema."""
+    schema = Plan.model_json_schema()
+    level = [schema]
+    for part in path:
+        following: list[dict[str, Any]] = []
+        for option in level:
+            if isinstance(part, int):
+                following += _options(option.get("items", {}), schema)
+            else:
+                following += _options(option.get("properties", {}).get(part, {}), schema)
+        level = following
+    return sorted({key for option in level for key in option.get("properties", {})})
+
+
+def _options(found: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in found:
+        return _options(schema["$defs"][found["$ref"].rsplit("/", 1)[-1]], schema)
+    several = found.get("anyOf") or found.get("oneOf")
+    if several:
+        return [option for one in several for option in _options(one, schema)]
+    return [found]
