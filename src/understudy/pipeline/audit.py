@@ -53,7 +53,10 @@ def audit(
         spare = _as(real, reference, "reference")
     else:
         cut = held.num_rows - held.num_rows // 3
-        held, spare = held.with_table(held.table.slice(0, cut)), held.with_table(held.table.slice(cut))
+        held, spare = (
+            held.with_table(held.table.slice(0, cut)),
+            held.with_table(held.table.slice(cut)),
+        )
     card = evaluate(real, held, spare, made, target=target, seed=seed, progress=progress).as_dict()
     battery = attack(real, held, spare, made, seed=seed, progress=progress).as_dict()
     everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))

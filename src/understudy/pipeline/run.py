@@ -115,7 +115,9 @@ class Journey:
         self.store.once("report", lambda: self._report(contents))
         self.store.once("bundle", lambda: self._bundle(contents, synthetic))
         found = contents["verdict"]
-        verdict = Verdict(found["ruling"], found["because"], tuple(Line(**x) for x in found["lines"]))
+        verdict = Verdict(
+            found["ruling"], found["because"], tuple(Line(**x) for x in found["lines"])
+        )
         self.progress(ProgressEvent("done", 1, 1, found["ruling"]))
         return Run(self.store.folder, verdict, contents)
 
@@ -210,7 +212,9 @@ class Journey:
             "split": {
                 name: getattr(parts, name).num_rows for name in ("train", "holdout", "reference")
             },
-            "timing": {k: v for k, v in self.store.timing().items() if k not in ("report", "bundle")},
+            "timing": {
+                k: v for k, v in self.store.timing().items() if k not in ("report", "bundle")
+            },
             **self.store.read_json("scorecard.json"),
             "preview": _preview(synthetic),
             "notes": list(notes),
@@ -300,7 +304,9 @@ def apart_from_real(table: pa.Table, source: Dataset, seed: int) -> pa.Table:
         fresh = identifiers.make(column, known.drop_null(), len(made), rng)
         place = table.column_names.index(column.name)
         table = table.set_column(
-            place, table.schema.field(place), pc.if_else(clash.combine_chunks(), fresh, made.combine_chunks())
+            place,
+            table.schema.field(place),
+            pc.if_else(clash.combine_chunks(), fresh, made.combine_chunks()),
         )
     return table
 

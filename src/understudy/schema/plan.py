@@ -66,7 +66,9 @@ def load_plan(path: Path) -> Plan:
         place = f":{mark.line + 1}" if mark else ""
         raise PlanError(f"{path.name}{place}: not readable as YAML: {error}") from None
     if not isinstance(found, dict):
-        raise PlanError(f"{path.name}: a plan is a mapping of keys; this is {type(found).__name__}.")
+        raise PlanError(
+            f"{path.name}: a plan is a mapping of keys; this is {type(found).__name__}."
+        )
     try:
         return Plan.model_validate(found)
     except ValidationError as error:
@@ -112,8 +114,11 @@ def _explain(error: ValidationError, root: Any, name: str) -> str:
 def _is_tag(part: Any, loc: tuple[Any, ...]) -> bool:
     """Discriminator tags stand in pydantic's path right after a list index."""
     place = loc.index(part)
-    return isinstance(part, str) and place > 0 and isinstance(loc[place - 1], int)  and (
-        place + 1 < len(loc) and loc[place - 2] in ("columns", "constraints")
+    return (
+        isinstance(part, str)
+        and place > 0
+        and isinstance(loc[place - 1], int)
+        and (place + 1 < len(loc) and loc[place - 2] in ("columns", "constraints"))
     )
 
 

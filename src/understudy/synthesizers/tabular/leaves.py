@@ -59,9 +59,7 @@ class Leaves:
         return tally
 
 
-def _spread(
-    leaf: NDArray[np.intp], nodes: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _spread(leaf: NDArray[np.intp], nodes: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Uniform numbers, one a row, spread evenly within each leaf (systematic sampling).
 
     Rows of a leaf then draw its donors in proportion, not just on average, which halves the noise
