@@ -18,9 +18,13 @@ Shares = Mapping[str, Mapping[Any, float] | Literal["uniform"]]
 
 @runtime_checkable
 class Model(Protocol):
-    """A fitted engine. `holds_training_values` keeps it out of every bundle."""
+    """A fitted engine. `holds_training_values` keeps it out of every bundle.
+
+    `rows` is how many rows a table as large as the one learnt from has: counted, or bought.
+    """
 
     engine: str
+    rows: int
     holds_training_values: bool
 
     def sample(

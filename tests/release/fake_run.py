@@ -202,3 +202,37 @@ def run() -> dict[str, Any]:
         },
         "notes": [],
     }
+
+
+def statement() -> dict[str, Any]:
+    """What the ledger says of a run that spent epsilon .97 of 1."""
+    return {
+        "format": 1,
+        "run": "people-1f2e3d4c",
+        "dataset": "ab" * 32,
+        "unit": "row",
+        "relation": "add or remove one unit",
+        "budget": {"epsilon": 1.0, "delta": 1e-6},
+        "epsilon": 0.97,
+        "delta": 1e-6,
+        "curve": [{"delta": 1e-5, "epsilon": 0.83}, {"delta": 1e-6, "epsilon": 0.97}],
+        "tpr_at_fpr": [{"fpr": 0.01, "tpr": 0.021}, {"fpr": 0.05, "tpr": 0.1}],
+        "accountant": {"method": "pld", "because": "", "dp_accounting": "0.6.0"},
+        "events": [
+            {"query": "age, 1-way", "event": {"event": "gaussian", "sigma": 37.4}, "entry": 1},
+        ],
+        "public": [{"what": "levels of größe <b>", "from": "the plan"}],
+        "all_runs": {"spent": 0.97, "cap": 10.0},
+        "assumptions": ["Names and kinds of columns are public."],
+    }
+
+
+def private_run() -> dict[str, Any]:
+    """The same run under a budget."""
+    found = run()
+    sentence = "Differential privacy with epsilon 0.97 and delta 1e-06 for each row."
+    found["privacy"] = {"mode": "dp", "sentence": sentence, "statement": statement()}
+    found["verdict"] = decide(
+        found["scorecard"], found["battery"], found["validity"], guarantee=statement()
+    ).as_dict()
+    return found

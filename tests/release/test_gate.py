@@ -112,7 +112,7 @@ def test_privacy_lines_turn_at_their_bounds(name: str, change: Change, ruling: s
 )
 def test_fidelity_lines_turn_at_their_bounds(name: str, change: Change, ruling: str) -> None:
     assert lines(scorecard=change)[name].ruling == ruling
-    assert lines(scorecard=change, private=True)[name].ruling == "INFO"
+    assert lines(scorecard=change, guarantee=fake_run.statement())[name].ruling == "INFO"
 
 
 def test_a_useful_and_safe_table_passes() -> None:
@@ -176,3 +176,19 @@ def _ruling(x: list[float]) -> Any:
     battery["strata"][1].update(group, p=1 - x[10])
     battery["copies"].update(p=1 - x[11], share_train=0.01)
     return decide(fake_run.scorecard(), battery, fake_run.validity()).ruling
+
+
+@pytest.mark.parametrize(("name", "change", "ruling"), PRIVACY)
+def test_under_a_budget_attacks_convict_and_need_not_acquit(
+    name: str, change: Change, ruling: str
+) -> None:
+    found = lines(change, guarantee=fake_run.statement())[name].ruling
+    assert found == ("INFO" if ruling == "INCONCLUSIVE" else ruling)
+
+
+def test_the_guarantee_is_a_line_and_fails_beyond_its_budget() -> None:
+    kept = fake_run.statement()
+    assert lines(guarantee=kept)["the guarantee"].ruling == "PASS"
+    over = {**kept, "epsilon": 1.001}
+    assert lines(guarantee=over)["the guarantee"].ruling == "FAIL"
+    assert "the guarantee" not in lines()

@@ -17,6 +17,8 @@ VERBS = {
     "release": "Writes the bundle of a run that did not pass, stamped with its verdict.",
     "report": "Opens a run's report, or compares two runs.",
     "engines": "What engines there are and when to take them.",
+    "ledger": "What was spent on a dataset (show), whether it is whole (verify), its cap (cap).",
+    "replay": "The neighbouring-datasets test for any engine that keeps a budget.",
 }
 
 

@@ -31,10 +31,14 @@ def demo(
     from understudy.cli.progress import shown
     from understudy.cli.run import finish
     from understudy.data import Dataset, read
-    from understudy.pipeline.run import execute, plan_for
+    from understudy.pipeline.planning import plan_for
+    from understudy.pipeline.run import execute
+    from understudy.schema.plan import NoPrivacy
 
     data: Dataset = read(_records(), name="randhie")
-    plan = plan_for(data, "randhie (shipped with statsmodels)", target="mdvis", seed=0)
+    plan = plan_for(
+        data, "randhie (shipped with statsmodels)", privacy=NoPrivacy(), target="mdvis", seed=0
+    )
     with shown() as progress:
         done = execute(
             plan,

@@ -1,4 +1,4 @@
-"""One engine on all rows given; the model's folder is internal, it holds training values."""
+"""One engine on all rows given, without a split and without an audit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from understudy.cli.options import (
     Nulls,
     Seed,
     Threads,
-    require_no_dp,
+    say_default,
 )
 
 
 def fit(
     data: Annotated[str, typer.Argument(help="CSV, Parquet or `-`.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the model.")],
-    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "tree",
+    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "auto",
     no_dp: NoDp = False,
     epsilon: Epsilon = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
@@ -38,20 +38,32 @@ def fit(
     from understudy.cli.verdict import print_json
     from understudy.data import read
     from understudy.errors import RunFolderError
+    from understudy.pipeline.fitting import fit_model
+    from understudy.pipeline.planning import privacy_for
     from understudy.runtime.random import fresh_seed
-    from understudy.synthesizers.registry import MODEL_FILE, create
+    from understudy.synthesizers.registry import MODEL_FILE
 
-    require_no_dp(no_dp, epsilon)
+    privacy = privacy_for(epsilon, no_dp)
+    say_default(epsilon, no_dp)
     if out.exists() and not (out / MODEL_FILE).is_file():
         raise RunFolderError(f"{out} exists and is no model. Give --out a new folder.")
     seed = fresh_seed() if seed is None else seed
-    made = create(engine, target=target, seed=seed, workers=threads)
     rows = read(data, nulls=null or (), delimiter=delimiter, encoding=encoding)
     with shown() as progress:
-        model = made.fit(rows, progress=progress)  # type: ignore[call-arg]
-    model.save(out)
+        model = fit_model(
+            rows,
+            out,
+            privacy=privacy,
+            engine=engine,
+            target=target,
+            seed=seed,
+            workers=threads,
+            progress=progress,
+        )
     if json:
-        print_json({"model": str(out), "engine": engine, "seed": seed, "rows": rows.num_rows})
+        print_json({"model": str(out), "engine": model.engine, "seed": seed, "rows": model.rows})
         return
-    print(f"{out}: {engine} fitted on {rows.num_rows:,} rows, seed {seed}.")
-    print("INTERNAL: it holds training values. No audit was made; `understudy run` makes one.")
+    print(f"{out}: {model.engine} fitted, seed {seed}.")
+    if model.holds_training_values:
+        print("INTERNAL: it holds training values.")
+    print("No audit was made; `understudy run` makes one.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
-from understudy.errors import ConditionError, PlanError
+from understudy.errors import ConditionError
 
 Threads = Annotated[int, typer.Option(help="Threads of each process; workers for shards.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -18,7 +19,8 @@ Encoding = Annotated[str | None, typer.Option(help="Of a CSV; UTF-8 when not giv
 Seed = Annotated[int | None, typer.Option(help="Drives sampling; recorded when not given.", min=0)]
 NoDp = Annotated[bool, typer.Option("--no-dp", help="Run without differential privacy, knowingly.")]
 Epsilon = Annotated[
-    float | None, typer.Option(help="Privacy budget (smaller is more private); not built yet.")
+    float | None,
+    typer.Option(help="Privacy budget: 1 is strong, 3 moderate (and the default), 10 weak."),
 ]
 Balance = Annotated[
     str | None, typer.Option(help="COL=uniform, or COL:LEVEL=SHARE with shares between 0 and 1.")
@@ -50,8 +52,11 @@ def positive(rows: int | None) -> int | None:
     return rows
 
 
-def require_no_dp(no_dp: bool, epsilon: float | None) -> None:
-    from understudy.pipeline.run import NEEDS_NO_DP
-
-    if epsilon is not None or not no_dp:
-        raise PlanError(NEEDS_NO_DP)
+def say_default(epsilon: float | None, no_dp: bool) -> None:
+    """Says aloud what a run spends when nobody named a budget."""
+    if epsilon is None and not no_dp:
+        print(
+            "No budget was named: this run spends epsilon 3. Name another with --epsilon, or say "
+            "--no-dp to run without a guarantee.",
+            file=sys.stderr,
+        )

@@ -6,9 +6,8 @@ INCONCLUSIVE.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,8 +23,13 @@ from understudy.cli.options import (
     Threads,
     parse_balance,
     positive,
-    require_no_dp,
+    say_default,
 )
+from understudy.schema.plan import Source
+
+if TYPE_CHECKING:
+    from understudy.data import Dataset
+    from understudy.schema.plan import Plan
 
 
 def run(
@@ -36,7 +40,7 @@ def run(
     unit: Annotated[str | None, typer.Option(help="Column that names whom to protect.")] = None,
     rows: Annotated[int | None, typer.Option("-n", "--rows", help="Rows to make.")] = None,
     balance: Balance = None,
-    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "tree",
+    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "auto",
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.")] = None,
     plan_only: Annotated[
@@ -49,55 +53,74 @@ def run(
     json: Json = False,
 ) -> None:
     from understudy.cli.progress import shown
-    from understudy.data import read
     from understudy.data.files import table_name
-    from understudy.pipeline.run import data_of, execute, plan_for
-    from understudy.schema.plan import Source, dump_plan, load_plan
+    from understudy.pipeline.run import execute
+    from understudy.schema.plan import dump_plan
 
     positive(rows)
-    is_plan = data_or_plan.endswith((".yaml", ".yml"))
-    if is_plan and Path(data_or_plan).is_file():
-        plan = load_plan(Path(data_or_plan))
-        changes = {"target": target, "rows": rows, "seed": seed, "balance": parse_balance(balance)}
-        plan = plan.model_copy(update={k: v for k, v in changes.items() if v is not None})
-        if plan.privacy is None or epsilon is not None:
-            require_no_dp(no_dp, epsilon)
-            from understudy.schema.plan import Privacy
-
-            plan = plan.model_copy(update={"privacy": Privacy()})
-        data = data_of(plan)
+    request = {"target": target, "rows": rows, "seed": seed, "balance": parse_balance(balance)}
+    is_plan = data_or_plan.endswith((".yaml", ".yml")) and Path(data_or_plan).is_file()
+    if is_plan:
+        plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request)
     else:
-        require_no_dp(no_dp, epsilon)
-        data = read(data_or_plan, nulls=null or (), delimiter=delimiter, encoding=encoding)
-        if len(data.schema.tables) > 1 and not plan_only:
-            from understudy.errors import EngineError
-
-            names = ", ".join(spec.name for spec in data.schema.tables)
-            raise EngineError(
-                f"this version generates one table at a time; {data_or_plan} has {names}. Name a file."
-            )
         source = Source(
             path=data_or_plan, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
         )
-        plan = plan_for(
-            data,
-            data_or_plan,
-            target=target,
-            engine=engine,
-            rows=rows,
-            balance=parse_balance(balance),
-            unit=unit,
-            seed=seed,
-            source=source,
-        )
+        more = {**request, "engine": engine, "unit": unit}
+        plan, data = _of_data(source, epsilon, no_dp, more)
     if plan_only:
         print(dump_plan(plan), end="")
+        print(costs(plan), end="")
         return
-    data = replace(data, schema=plan.data)
     folder = out or Path("runs") / table_name(Path(plan.source.path)).replace("-", "stdin")
     with shown() as progress:
-        done = execute(plan, data, folder, progress=progress, workers=threads)
+        done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
     finish(done, json)
+
+
+def _of_plan(
+    path: Path, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+) -> tuple[Plan, Dataset]:
+    """The plan in a file, with what the command line says on top of it."""
+    from understudy.pipeline.planning import data_of, privacy_for
+    from understudy.schema.plan import load_plan
+
+    plan = load_plan(path)
+    changes = {k: v for k, v in request.items() if v is not None}
+    if plan.privacy is None or epsilon is not None or no_dp:
+        if plan.privacy is None:
+            say_default(epsilon, no_dp)
+        asked = privacy_for(epsilon, no_dp)
+        both = plan.privacy is not None and plan.privacy.mode == asked.mode == "dp"
+        changes["privacy"] = (
+            plan.privacy.model_copy(update={"epsilon": epsilon}) if both else asked  # type: ignore[union-attr]
+        )
+    plan = plan.model_copy(update=changes)
+    return plan, data_of(plan)
+
+
+def _of_data(
+    source: Source, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+) -> tuple[Plan, Dataset]:
+    """The plan that inference makes of a table."""
+    from dataclasses import replace
+
+    from understudy.data import read
+    from understudy.errors import EngineError
+    from understudy.pipeline.planning import plan_for, privacy_for
+
+    privacy = privacy_for(epsilon, no_dp)
+    say_default(epsilon, no_dp)
+    data = read(
+        source.path, nulls=source.nulls, delimiter=source.delimiter, encoding=source.encoding
+    )
+    if len(data.schema.tables) > 1:
+        names = ", ".join(spec.name for spec in data.schema.tables)
+        raise EngineError(
+            f"this version generates one table at a time; {source.path} has {names}. Name a file."
+        )
+    plan = plan_for(data, source.path, privacy=privacy, source=source, **request)
+    return plan, replace(data, schema=plan.data)
 
 
 def finish(done: object, json: bool, *, exit_code: int | None = None) -> None:

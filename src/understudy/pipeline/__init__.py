@@ -22,7 +22,7 @@ def synthesize(
     unit: str | None = None,
     n: int | None = None,
     balance: Shares | None = None,
-    engine: str = "tree",
+    engine: str = "auto",
     seed: int | None = None,
     out: str | Path | None = None,
     progress: Progress = silent,
@@ -30,19 +30,21 @@ def synthesize(
 ) -> Run:
     """The whole journey on a path, a frame or a `Dataset`; see `understudy run --help`.
 
-    Raises `PlanError` unless `no_dp=True`: this version keeps no privacy budget.
+    Spends epsilon 3 unless another is named or `no_dp=True` says that nothing is to be guaranteed.
     """
-    from understudy.data import read
-    from understudy.errors import PlanError
-    from understudy.pipeline.run import NEEDS_NO_DP, execute, plan_for
+    from dataclasses import replace
 
-    if epsilon is not None or not no_dp:
-        raise PlanError(NEEDS_NO_DP)
+    from understudy.data import read
+    from understudy.pipeline.planning import plan_for, privacy_for
+    from understudy.pipeline.run import execute
+
+    privacy = privacy_for(epsilon, no_dp)
     dataset = read(data)
     name = str(data) if isinstance(data, (str, Path)) else dataset.schema.tables[0].name
     plan = plan_for(
         dataset,
         name,
+        privacy=privacy,
         target=target,
         engine=engine,
         rows=n,
@@ -51,10 +53,5 @@ def synthesize(
         seed=seed,
     )
     folder = Path(out) if out else Path("runs") / dataset.schema.tables[0].name
-    return execute(plan, _planned(plan, dataset), folder, progress=progress, workers=workers)
-
-
-def _planned(plan: Any, dataset: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(dataset, schema=plan.data)
+    planned = replace(dataset, schema=plan.data)
+    return execute(plan, planned, folder, progress=progress, workers=workers)

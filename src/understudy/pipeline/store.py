@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -50,13 +51,23 @@ class RunStore:
         if known is None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self._db.executemany(
-                "INSERT INTO meta VALUES (?, ?)", [("identity", identity), ("created", now)]
+                "INSERT INTO meta VALUES (?, ?)",
+                [
+                    ("identity", identity),
+                    ("created", now),
+                    ("name", f"{self.folder.resolve().name}-{secrets.token_hex(4)}"),
+                ],
             )
 
     @property
     def created(self) -> str:
         """When the run was first started (ISO 8601, UTC)."""
         return self._meta("created") or ""
+
+    @property
+    def name(self) -> str:
+        """What the privacy ledger calls the run: never the same for two runs."""
+        return self._meta("name") or ""
 
     def once(self, step: str, work: Callable[[], None]) -> None:
         """Does `work` unless a finished `step` is on record."""

@@ -11,7 +11,13 @@ LIMITS = (
     "It repeats the source's own errors, gaps and biases, and cannot know what the source lacks.",
     "Rare combinations are the least certain: check any finding about small groups on real data.",
     "Rows describe nobody. Do not act on a single row, and do not link rows to people.",
+)
+UNPAID = (
     "The audit covers the attacks listed in the report; a stronger attack may exist.",
+    "It carries no differential-privacy guarantee.",
+)
+NOISE = (
+    "Noise protects the people: counts of small groups may be far off, and some may be missing.",
 )
 
 
@@ -48,9 +54,7 @@ def card(
 
 
 def _limits(run: Mapping[str, Any]) -> Sequence[str]:
-    if is_private(run):
-        return LIMITS
-    return (*LIMITS, "It carries no differential-privacy guarantee.")
+    return (*LIMITS, *(NOISE if is_private(run) else UNPAID))
 
 
 def _lines(lines: Sequence[Mapping[str, Any]]) -> str:

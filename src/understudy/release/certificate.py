@@ -45,7 +45,7 @@ def certificate(
         },
         "claims": _claims(view, override),
         "privacy": {**view["privacy"], "unit": view["schema"]["unit"], "notice": view["notice"]},
-        "assumptions": _assumptions(run),
+        "assumptions": _assumptions(view),
         "lines": list(verdict.get("lines") or ()),
         "thresholds": thresholds.as_list(),
         "columns": view["schema"]["tables"],
@@ -74,26 +74,26 @@ def describe_file(path: Path, root: Path, rows: int | None = None) -> dict[str, 
 def _claims(view: Mapping[str, Any], override: str | None) -> list[str]:
     lines = view["verdict"].get("lines") or ()
     claims = [f"{line['name']}: {line['detail']}" for line in lines if line["ruling"] == "PASS"]
+    if is_private(view):
+        claims.append(view["privacy"]["sentence"])
     if override:
         claims.insert(0, f"RELEASED BY OVERRIDE, without a PASS. Reason given: {override}")
     return claims
 
 
-def _assumptions(run: Mapping[str, Any]) -> list[str]:
-    assumed = [
+def _assumptions(view: Mapping[str, Any]) -> list[str]:
+    if is_private(view):
+        return list(view["privacy"]["statement"]["assumptions"])
+    return [
         "Names and kinds of columns, and the name of the source, are public.",
         "The held-out and reference rows come from the population of the rows learnt from, and "
         "share no protected unit with them.",
         "Attackers are those listed; one with other knowledge or a better attack may do better.",
         "The verdict is about these files alone; it does not cover the model, or further tables "
         "drawn from it.",
+        "No differential privacy: the protection is what the attacks did not find, not a "
+        "mathematical guarantee.",
     ]
-    if not is_private(run):
-        assumed.append(
-            "No differential privacy: the protection is what the attacks did not find, not a "
-            "mathematical guarantee."
-        )
-    return assumed
 
 
 def _versions(view: Mapping[str, Any]) -> dict[str, str | None]:

@@ -5,6 +5,9 @@ the numbers it rests on. So this names what is kept, and everything else stays: 
 later part adds to a run is private until it is listed here. Left behind are real histograms,
 correlations, missing shares, pair tables, ranges, reasons of inference, notes, and the seed, with
 which anyone holding candidate rows could rerun the engine and compare.
+
+Under a privacy budget not even the numbers of the verdict leave: no budget paid for them. What is
+left is the ruling, the ledger's statement, and what follows from the synthetic rows.
 """
 
 from __future__ import annotations
@@ -17,9 +20,14 @@ NOTICE = (
     "they are rounded to three digits, and they are all that is told here about real rows."
 )
 PAID_NOTICE = (
-    "The numbers of the verdict were computed on private data outside the privacy budget, which "
-    "covers the synthetic rows."
+    "Every number here that depends on real rows was paid for from the privacy budget. The audit's "
+    "own numbers were not, and stay inside; of them only the ruling is told."
 )
+RULINGS = {
+    "PASS": "The budget was kept, and the audit inside found no reason to hold the table back.",
+    "FAIL": "The audit inside found a reason to hold the table back.",
+    "INCONCLUSIVE": "The audit inside could not clear the table.",
+}
 
 
 def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -34,17 +42,34 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "created": run.get("created"),
         "understudy": run.get("understudy"),
         "engine": _only(run.get("engine"), "name", "config"),
-        "privacy": _only(run.get("privacy"), "mode", "sentence", "epsilon", "delta"),
+        "privacy": _only(run.get("privacy"), "mode", "sentence", "statement"),
         "source": _only(run.get("source"), "name"),
         "schema": _schema(run.get("schema") or {}),
-        "scorecard": _rounded(_scorecard(run.get("scorecard") or {})),
-        "battery": _rounded(_battery(run.get("battery") or {})),
-        "validity": _only(run.get("validity"), "rows", "problems", "checked"),
-        "verdict": _rounded(run.get("verdict") or {}),
         "preview": _only(run.get("preview"), "columns", "rows"),
         "drawn": list(drawn) or list(run.get("drawn") or ()),
         "override": run.get("override"),
-        "notice": PAID_NOTICE if is_private(run) else NOTICE,
+        **(_paid(run) if is_private(run) else _unpaid(run)),
+    }
+
+
+def _paid(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Findings about real rows that a budget covers: none but the ruling, which is one bit."""
+    ruling = str((run.get("verdict") or {}).get("ruling", "none"))
+    return {
+        "verdict": {"ruling": ruling, "because": RULINGS.get(ruling, "It was not audited.")},
+        "validity": _only(run.get("validity"), "rows"),
+        "notice": PAID_NOTICE,
+    }
+
+
+def _unpaid(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict's numbers, which nothing paid for, rounded."""
+    return {
+        "verdict": _rounded(run.get("verdict") or {}),
+        "scorecard": _rounded(_scorecard(run.get("scorecard") or {})),
+        "battery": _rounded(_battery(run.get("battery") or {})),
+        "validity": _only(run.get("validity"), "rows", "problems", "checked"),
+        "notice": NOTICE,
     }
 
 

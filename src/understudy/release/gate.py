@@ -9,13 +9,16 @@ measured is INCONCLUSIVE. A ruling is evidence about one table, never a proof of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from understudy.contracts import Line, Ruling, Verdict
 from understudy.release.fidelity_lines import fidelity_lines
+from understudy.release.figures import percent
 from understudy.release.privacy_lines import AVERAGE, privacy_lines
 from understudy.release.thresholds import DEFAULTS, Thresholds
 
+GUARANTEE = "the guarantee"
 SEVERITY: Mapping[Ruling, int] = {"INFO": 0, "PASS": 1, "INCONCLUSIVE": 2, "FAIL": 3}
 
 __all__ = ["DEFAULTS", "SEVERITY", "Thresholds", "decide"]
@@ -26,17 +29,22 @@ def decide(
     battery: Mapping[str, Any],
     validity: Mapping[str, Any],
     thresholds: Thresholds = DEFAULTS,
-    private: bool = False,
+    guarantee: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Rules on one synthetic table.
 
     `scorecard`, `battery` and `validity` are the JSON of the evaluation, the attacks and
-    `validity.check`. Under differential privacy (`private`) fidelity and utility inform and do not
-    decide, since repeating a run until they please would spend budget unseen.
+    `validity.check`; `guarantee` is the privacy statement of a run under a budget. Under one,
+    fidelity and utility inform and do not decide, since repeating a run until they please would
+    spend budget unseen; and an attack can still convict but need not acquit, since the guarantee
+    holds against attackers nobody thought of.
     """
+    private = guarantee is not None
+    attacked = privacy_lines(battery, thresholds)
     lines = [
         _validity(validity),
-        *privacy_lines(battery, thresholds),
+        *([_guarantee(guarantee)] if guarantee is not None else []),
+        *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
     ]
     worst = max(lines, key=lambda line: SEVERITY[line.ruling])
@@ -44,7 +52,28 @@ def decide(
         return Verdict("FAIL", f"Do not release: {_clause(worst)}", tuple(lines))
     if worst.ruling == "INCONCLUSIVE":
         return Verdict("INCONCLUSIVE", f"Not yet: {_clause(worst)}", tuple(lines))
+    if guarantee is not None:
+        kept = next(line for line in lines if line.name == GUARANTEE)
+        return Verdict("PASS", f"{kept.detail} No attack found a leak.", tuple(lines))
     return Verdict("PASS", _praise(lines), tuple(lines))
+
+
+def _guarantee(statement: Mapping[str, Any]) -> Line:
+    """The budget as a line: what it promises against any attacker at all."""
+    epsilon, delta = float(statement["epsilon"]), float(statement["delta"])
+    asked = float(statement["budget"]["epsilon"])
+    found = next(point["tpr"] for point in statement["tpr_at_fpr"] if point["fpr"] == 0.01)
+    detail = (
+        f"Differential privacy with epsilon {epsilon:.3g} and delta {delta:.0e}, unit "
+        f"{statement['unit']!r}: whatever an attacker knows, at one false alarm in a hundred at "
+        f"most {percent(found)} of those learnt from can be told from strangers."
+    )
+    ruling: Ruling = "PASS" if epsilon <= asked else "FAIL"
+    return Line(GUARANTEE, ruling, detail, "privacy", epsilon, bound=asked, source="ledger")
+
+
+def _convicts_only(line: Line) -> Line:
+    return replace(line, ruling="INFO") if line.ruling == "INCONCLUSIVE" else line
 
 
 def _validity(validity: Mapping[str, Any]) -> Line:

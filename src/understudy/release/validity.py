@@ -18,10 +18,12 @@ from understudy.errors import UserError
 from understudy.schema import Category, Column, Identifier, Number, Table, Text
 
 
-def check(synthetic: Dataset, real: Dataset) -> dict[str, Any]:
+def check(synthetic: Dataset, real: Dataset, *, private: bool = False) -> dict[str, Any]:
     """`{"rows": int, "problems": [str], "checked": [str]}` of `synthetic` against its source.
 
     `problems` break the table; `checked` says what was looked at, with findings that are allowed.
+    A run under a privacy budget (`private`) could not look at levels, gaps and identifiers of the
+    source for free, so its rows are held to what the schema declares.
     """
     problems: list[str] = []
     checked: list[str] = []
@@ -30,7 +32,8 @@ def check(synthetic: Dataset, real: Dataset) -> dict[str, Any]:
         if spec.name not in synthetic.tables:
             problems.append(f"table {spec.name!r} is missing")
             continue
-        found = _Findings(spec, synthetic.tables[spec.name], real.tables[spec.name])
+        source = real.tables[spec.name]
+        found = _Findings(spec, synthetic.tables[spec.name], source, private)
         found.look()
         problems += [where + problem for problem in found.problems]
         checked += [where + said for said in found.checked]
@@ -40,8 +43,8 @@ def check(synthetic: Dataset, real: Dataset) -> dict[str, Any]:
 class _Findings:
     """What was found in one table, collected check by check."""
 
-    def __init__(self, spec: Table, synthetic: pa.Table, real: pa.Table) -> None:
-        self.spec, self.synthetic, self.real = spec, synthetic, real
+    def __init__(self, spec: Table, synthetic: pa.Table, real: pa.Table, private: bool) -> None:
+        self.spec, self.synthetic, self.real, self.private = spec, synthetic, real, private
         self.problems: list[str] = []
         self.checked: list[str] = []
 
@@ -74,22 +77,25 @@ class _Findings:
 
     def _cells(self, column: Column) -> None:
         ours, theirs = self.synthetic[column.name], self.real[column.name]
-        if ours.null_count and not theirs.null_count and not isinstance(column, Text):
+        full = not column.nullable if self.private else not theirs.null_count
+        if ours.null_count and full and not isinstance(column, Text):
             self.problems.append(
-                f"column {column.name!r} has {ours.null_count:,} missing cells, the source none"
+                f"column {column.name!r} has {ours.null_count:,} missing cells, the "
+                f"{'schema allows' if self.private else 'source'} none"
             )
         match column:
             case Category():
                 self._levels(column, ours, theirs)
             case Number():
                 self._range(column, ours, theirs)
-            case Identifier():
+            case Identifier() if not self.private:
                 self._identifiers(column.name, ours, theirs)
 
     def _levels(self, column: Category, ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> None:
-        known = theirs.unique()
-        if column.levels is not None:
-            known = pa.concat_arrays([known, pa.array(column.levels, theirs.type)])
+        declared = pa.array(column.levels or (), theirs.type)
+        if self.private and column.levels is None:
+            return
+        known = declared if self.private else pa.concat_arrays([theirs.unique(), declared])
         unknown = pc.sum(pc.invert(pc.is_in(ours.drop_null(), value_set=known))).as_py() or 0
         if unknown:
             self.problems.append(f"column {column.name!r} has {unknown:,} cells of unknown levels")
@@ -110,7 +116,7 @@ class _Findings:
                 self.problems.append(
                     f"column {column.name!r} has {count:,} cells {word} the declared {bound:g}"
                 )
-        if column.minimum is not None or column.maximum is not None:
+        if self.private or column.minimum is not None or column.maximum is not None:
             return
         ends = pc.min_max(theirs)
         outside = pc.or_(pc.less(present, ends["min"]), pc.greater(present, ends["max"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -28,16 +28,39 @@ class Source(Strict):
 
 
 class Engine(Strict):
-    """An engine by name, with its options."""
+    """An engine by name, with its options; `auto` takes the one that fits the data and budget."""
 
-    name: str = "tree"
+    name: str = "auto"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Privacy(Strict):
-    """`none`: no privacy budget; the audit decides on evidence."""
+class NoPrivacy(Strict):
+    """No privacy budget; the audit decides on evidence."""
 
     mode: Literal["none"] = "none"
+
+
+class DifferentialPrivacy(Strict):
+    """A budget for everything the run learns from real rows.
+
+    Whatever else this plan says about the data (levels, bounds, `nullable: false`) is public by
+    being written here; what it leaves out is bought from the budget.
+    """
+
+    mode: Literal["dp"] = "dp"
+    epsilon: float = Field(default=3.0, gt=0, allow_inf_nan=False)
+    delta: float | None = Field(
+        default=None, gt=0, lt=1, description="1 over ten times the units, rounded, if not given."
+    )
+    rows_per_unit: int = Field(
+        default=1, ge=1, description="At most so many rows of one unit are learnt from."
+    )
+    public_units: int | None = Field(
+        default=None, ge=1, description="How many units there are, where that is public."
+    )
+
+
+Privacy = Annotated[NoPrivacy | DifferentialPrivacy, Field(discriminator="mode")]
 
 
 class Plan(Strict):
@@ -79,6 +102,8 @@ def dump_plan(plan: Plan) -> str:
     """YAML of `plan`, leaving out what is as by default."""
     plain = plan.model_dump(mode="json", exclude_defaults=True)
     plain = {"version": plan.version, **plain}
+    if plan.privacy is not None:
+        plain["privacy"] = {"mode": plan.privacy.mode, **plain.get("privacy", {})}
     for table, spec in zip(plain["data"]["tables"], plan.data.tables, strict=True):
         for column, model in zip(table["columns"], spec.columns, strict=True):
             column["kind"] = model.kind
@@ -95,7 +120,8 @@ def json_schema() -> str:
 
 def _explain(error: ValidationError, root: Any, name: str) -> str:
     found = error.errors()[0]
-    path = [part for part in found["loc"] if not _is_tag(part, found["loc"])]
+    loc = found["loc"]
+    path = [part for place, part in enumerate(loc) if not _is_tag(place, loc)]
     node, line, known = root, 1, []
     for part in path:
         step = _step(node, part)
@@ -111,15 +137,12 @@ def _explain(error: ValidationError, root: Any, name: str) -> str:
     return f"{place}: {where}: {message}" if where else f"{place}: {message}"
 
 
-def _is_tag(part: Any, loc: tuple[Any, ...]) -> bool:
-    """Discriminator tags stand in pydantic's path right after a list index."""
-    place = loc.index(part)
-    return (
-        isinstance(part, str)
-        and place > 0
-        and isinstance(loc[place - 1], int)
-        and (place + 1 < len(loc) and loc[place - 2] in ("columns", "constraints"))
-    )
+def _is_tag(place: int, loc: tuple[Any, ...]) -> bool:
+    """Discriminator tags stand in pydantic's path right after a list index, or after `privacy`."""
+    before = loc[place - 1] if place else None
+    if before == "privacy":
+        return loc[place] in ("none", "dp")
+    return isinstance(before, int) and loc[place - 2] in ("columns", "constraints")
 
 
 def _step(node: Any, part: Any) -> tuple[Any, int] | None:

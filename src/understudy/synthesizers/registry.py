@@ -39,7 +39,16 @@ BUILT_IN = {
         "the core install; seconds of one CPU core",
         "any single table without a privacy budget",
     ),
+    "marginals": EngineInfo(
+        "marginals",
+        "understudy.synthesizers.tabular.marginals:MarginalSynthesizer",
+        "noisy tables of one, two and three columns, made consistent in closed form",
+        "the core install; seconds of one CPU core",
+        "any single table under a privacy budget, above all a small one",
+        private=True,
+    ),
 }
+AUTO = "auto"
 
 
 def engines() -> dict[str, EngineInfo]:
@@ -53,6 +62,21 @@ def engines() -> dict[str, EngineInfo]:
                 point.name, point.value, f"from {point.value}", "its own package", "see its docs"
             )
     return found
+
+
+def resolve(name: str, *, private: bool) -> str:
+    """The engine that `auto` stands for; other names stand for themselves.
+
+    Raises `EngineError` when the engine keeps no privacy budget and one is asked for.
+    """
+    if name == AUTO:
+        return "marginals" if private else "tree"
+    if private and not getattr(engine_class(name), "private", False):
+        able = ", ".join(info.name for info in engines().values() if info.private)
+        raise EngineError(
+            f"engine {name!r} keeps no privacy budget. Take one that does ({able}), or say --no-dp."
+        )
+    return name
 
 
 def engine_class(name: str) -> Any:

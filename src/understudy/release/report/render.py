@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
-from understudy.release.disclosure import public_view
+from understudy.release.disclosure import is_private, public_view
 from understudy.release.figures import compact, percent, seconds, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
@@ -39,6 +39,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
     return page.render(
         run=shown,
         public=public,
+        paid_only=public and is_private(shown),
         verdict=shown.get("verdict") or {},
         groups=_lines_by_section((shown.get("verdict") or {}).get("lines") or ()),
         tiles=_tiles(shown.get("scorecard") or {}),
@@ -65,11 +66,20 @@ def _environment() -> Environment:
     )
     written: dict[str, Callable[..., str]] = {"num": compact, "pct": percent, "seconds": seconds}
     environment.filters |= {name: _or_dash(function) for name, function in written.items()}
+    environment.filters["mechanism"] = _mechanism
     environment.globals |= {
         "times": times,
         "asset": _asset,
     }
     return environment
+
+
+def _mechanism(event: Mapping[str, Any]) -> str:
+    """A privacy event in a few words: `gaussian, sigma 37.4`."""
+    if event.get("event") == "composed":
+        return "; ".join(dict.fromkeys(_mechanism(part) for part in event["events"]))
+    told = (f"{k} {v:.4g}" for k, v in event.items() if k != "event")
+    return ", ".join((str(event.get("event", "unknown")).replace("_", " "), *told))
 
 
 def _or_dash(written: Callable[..., str]) -> Callable[..., str]:
@@ -237,7 +247,8 @@ def _command(run: Mapping[str, Any]) -> str | None:
         return None
     target = (run.get("scorecard") or {}).get("target")
     private = run.get("privacy") or {}
-    budget = f"--epsilon {private['epsilon']:g}" if private.get("epsilon") else "--no-dp"
+    asked = (private.get("statement") or {}).get("budget")
+    budget = f"--epsilon {asked['epsilon']:g}" if asked else "--no-dp"
     name = (run.get("source") or {}).get("name", "DATA")
     wanted = f" --target {target}" if target else ""
     return f"understudy run {name} {budget}{wanted} --seed {run['seed']}"

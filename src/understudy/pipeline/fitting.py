@@ -1,0 +1,50 @@
+"""One engine on all rows given, under a budget or without one. No split, no audit."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.contracts import Model
+from understudy.data import Dataset
+from understudy.pipeline import private
+from understudy.runtime.progress import Progress, silent
+from understudy.schema.plan import DifferentialPrivacy, Privacy
+from understudy.synthesizers.registry import create, resolve
+
+
+def fit_model(
+    data: Dataset,
+    folder: Path,
+    *,
+    privacy: Privacy,
+    engine: str,
+    target: str | None,
+    seed: int,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Model:
+    """Fits `engine` on `data` and saves the model in `folder`.
+
+    Under a budget a fit that dies has spent what it asked: there is no run folder to go on from.
+    """
+    if not isinstance(privacy, DifferentialPrivacy):
+        name = resolve(engine, private=False)
+        options = {"target": target, "seed": seed}
+        if name == "tree":
+            options["workers"] = workers
+        model = create(name, **options).fit(data, progress=progress)  # type: ignore[call-arg]
+        model.save(folder)
+        return model
+    made = create(resolve(engine, private=True), target=target, seed=seed)
+    known = replace(data, schema=private.as_private(data.schema))
+    run = f"{folder.resolve().name}-{secrets.token_hex(4)}"
+    with tempfile.TemporaryDirectory() as scratch:
+        answers = Path(scratch) / "answers.sqlite"
+        with private.opened(privacy, known, known, run, answers) as session:
+            model = made.fit(known, privacy=session, progress=progress)  # type: ignore[call-arg]
+            model.save(folder)
+            private.write_card(folder, session)
+    return model

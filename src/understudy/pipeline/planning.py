@@ -1,0 +1,122 @@
+"""From a request to a plan, and from a plan to rows; refuses what cannot be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from understudy.data import Dataset, read
+from understudy.errors import ColumnError, EngineError, PlanError, suggest
+from understudy.pipeline.private import as_private
+from understudy.release.gate import DEFAULTS, Thresholds
+from understudy.schema.plan import (
+    DifferentialPrivacy,
+    Engine,
+    NoPrivacy,
+    Plan,
+    Privacy,
+    Source,
+    load_plan,
+)
+from understudy.synthesizers.registry import AUTO, create, resolve
+
+EPSILON = 3.0
+"""What a run may spend when nobody says."""
+
+
+def privacy_for(epsilon: float | None, no_dp: bool) -> Privacy:
+    """The budget asked for: epsilon 3 unless another is named, none only when said so."""
+    if no_dp and epsilon is not None:
+        raise PlanError("--epsilon and --no-dp contradict each other. Say one of them.")
+    if no_dp:
+        return NoPrivacy()
+    from understudy.privacy.budget import Budget
+
+    return DifferentialPrivacy(epsilon=Budget(EPSILON if epsilon is None else epsilon).epsilon)
+
+
+def plan_for(
+    data: Dataset,
+    path: str,
+    *,
+    privacy: Privacy,
+    target: str | None = None,
+    engine: str = AUTO,
+    rows: int | None = None,
+    balance: Mapping[str, Any] | None = None,
+    unit: str | None = None,
+    seed: int | None = None,
+    source: Source | None = None,
+) -> Plan:
+    """The plan of a run that was asked for without one."""
+    schema = data.schema
+    if unit is not None:
+        schema.table().column(unit)
+        entity = {"of": "entity", "table": schema.table().name, "column": unit}
+        schema = type(schema).model_validate({**schema.model_dump(), "unit": entity})
+    if isinstance(privacy, DifferentialPrivacy):
+        schema = as_private(schema)
+    return Plan(
+        source=source or Source(path=path),
+        data=schema,
+        engine=Engine(name=engine),
+        privacy=privacy,
+        target=target,
+        rows=rows,
+        balance=dict(balance) if balance else None,
+        seed=seed,
+    )
+
+
+def data_of(plan: Plan) -> Dataset:
+    """Reads what a plan names, as it says."""
+    source = plan.source
+    return read(
+        source.path,
+        nulls=source.nulls,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+        schema=plan.data,
+    )
+
+
+def seed_of(plan: Path) -> int | None:
+    """The seed an interrupted run chose for itself."""
+    return load_plan(plan).seed if plan.is_file() else None
+
+
+def engine_of(plan: Plan) -> str:
+    """The engine's name, `auto` resolved."""
+    return resolve(plan.engine.name, private=isinstance(plan.privacy, DifferentialPrivacy))
+
+
+def check(plan: Plan, data: Dataset) -> Thresholds:
+    """The gate's bounds; raises for a plan that cannot be carried out, before anything is done."""
+    if plan.privacy is None:
+        raise PlanError(
+            "the plan says nothing about privacy. Give --epsilon E, or --no-dp to run without a "
+            "guarantee, or write `privacy: {mode: dp, epsilon: 1}` into it."
+        )
+    if len(data.schema.tables) > 1:
+        names = ", ".join(spec.name for spec in data.schema.tables)
+        raise EngineError(
+            f"this version generates one table at a time; the data has {names}. Name one file."
+        )
+    spec = data.schema.table()
+    if plan.target is not None:
+        column = spec.column(plan.target)
+        if column.kind in ("identifier", "text"):
+            raise ColumnError(
+                f"column {plan.target!r} is {column.kind} ({column.why or 'by its kind'}) and cannot "
+                "be the target. Name a column to predict, or change its kind in the plan."
+            )
+    for name in plan.balance or {}:
+        spec.column(name)
+    create(engine_of(plan), **plan.engine.options)
+    known = [field.name for field in fields(Thresholds)]
+    for name in plan.bounds:
+        if name not in known:
+            raise PlanError(f"no bound called {name!r} in the gate. {suggest(name, known)}")
+    return Thresholds(**plan.bounds) if plan.bounds else DEFAULTS

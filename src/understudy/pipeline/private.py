@@ -1,0 +1,158 @@
+"""A run's dealings with the privacy ledger: its session, its delta, and what it may say afterwards.
+
+What a plan declares is public. What it leaves out is bought by the engine; the one thing bought
+here, before the engine starts, is how many units there are, when nobody said so, since a guarantee
+whose delta is not small against that number guarantees nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.data import Dataset
+from understudy.data.splitting import units_of
+from understudy.errors import UserError
+from understudy.privacy.accountant import check_delta
+from understudy.privacy.answers import AnswerStore
+from understudy.privacy.budget import Budget
+from understudy.privacy.fingerprint import fingerprint
+from understudy.privacy.ledger import Ledger
+from understudy.privacy.ledger_session import LedgerSession
+from understudy.privacy.mechanisms import NoisyTotal
+from understudy.privacy.spending import DELTA
+from understudy.privacy.statement import statement
+from understudy.schema import Category, Number, Schema
+from understudy.schema.plan import DifferentialPrivacy
+
+COUNT_SHARE = 0.02
+"""Of epsilon, for counting units: a tenth of a per cent of 50,000 at epsilon 1."""
+CARD = "privacy.json"
+BY_PLAN, BY_DEFAULT = "the plan", "assumed, as no plan was given"
+
+
+@contextmanager
+def opened(
+    wanted: DifferentialPrivacy,
+    source: Dataset,
+    learnt: Dataset,
+    run: str,
+    answers: Path,
+    *,
+    share: float = 1.0,
+) -> Iterator[LedgerSession]:
+    """A session for one engine's fit on `learnt`, the `share` of `source` that it may see.
+
+    Raises `BudgetError` for a budget above the account's cap or a delta too large for the data.
+    """
+    Budget(wanted.epsilon, wanted.delta or 0.0)
+    with Ledger() as ledger:
+        store = AnswerStore(answers)
+        try:
+            account = (ledger, fingerprint(source, ledger.key), unit_name(source.schema), run)
+            units = wanted.public_units
+            if units is None:
+                counting = LedgerSession(Budget(wanted.epsilon, wanted.delta or DELTA), *account, store)
+                units = _bought_units(counting, learnt, share)
+            delta = wanted.delta if wanted.delta is not None else default_delta(units)
+            check_delta(delta, units)
+            yield LedgerSession(Budget(wanted.epsilon, delta), *account, store)
+        finally:
+            store.close()
+
+
+def default_delta(units: int) -> float:
+    """One over ten times the units, rounded down to a power of ten."""
+    return float(10.0 ** math.floor(math.log10(1 / (10 * max(units, 1)))))
+
+
+def unit_name(schema: Schema) -> str:
+    """How the ledger calls the unit: `row`, or the column that names it."""
+    return schema.unit.column or "row"
+
+
+def as_private(schema: Schema) -> Schema:
+    """An inferred schema without what inference read off the cells for free.
+
+    Kinds stay (they are assumed public). Whether a column has gaps is bought, and reasons that
+    quote ranges and counts go.
+    """
+    tables = [
+        table.model_copy(
+            update={
+                "columns": tuple(
+                    column.model_copy(update={"nullable": True, "why": ""})
+                    for column in table.columns
+                )
+            }
+        )
+        for table in schema.tables
+    ]
+    return schema.model_copy(update={"tables": tuple(tables)})
+
+
+def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> dict[str, str]:
+    """What a run takes as public, and on whose word."""
+    public = {"names and kinds of tables and columns": BY_PLAN if by_plan else BY_DEFAULT}
+    for table in schema.tables:
+        for column in table.columns:
+            if isinstance(column, Number) and None not in (column.minimum, column.maximum):
+                public[f"bounds of {column.name}"] = BY_PLAN
+            if isinstance(column, Category) and column.levels is not None:
+                public[f"levels of {column.name}"] = BY_PLAN
+            if not column.nullable:
+                public[f"{column.name} is never missing"] = BY_PLAN
+        for rule in table.constraints:
+            public[f"constraint {rule.rule} of {table.name}"] = BY_PLAN
+    if wanted.public_units is not None:
+        public["number of units"] = BY_PLAN
+    if schema.unit.column is not None:
+        public["rows of one unit that are learnt from, at most"] = str(wanted.rows_per_unit)
+    return public
+
+
+def stated(session: LedgerSession, public: dict[str, str]) -> dict[str, Any]:
+    """The privacy part of a run's contents: the ledger's statement and a sentence for people."""
+    found = statement(session, public)
+    whom = "row" if found["unit"] == "row" else f"{found['unit']} with all its rows"
+    sentence = (
+        f"Differential privacy with epsilon {found['epsilon']:.3g} and delta {found['delta']:.0e} "
+        f"for each {whom}: it covers every look at the rows learnt from, and holds against anybody, "
+        "whatever else they know."
+    )
+    return {"mode": "dp", "sentence": sentence, "statement": found}
+
+
+def write_card(folder: Path, session: LedgerSession) -> None:
+    """Leaves in a model's folder where its budget was spent."""
+    card = {"dataset": session.dataset, "unit": session.unit, "run": session.run}
+    (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+
+
+def require_paid(folder: Path) -> None:
+    """Raises `UserError` for a model whose spending this home's ledger does not know."""
+    path = folder / CARD
+    if not path.is_file():
+        return
+    card = json.loads(path.read_text(encoding="utf-8"))
+    with Ledger() as ledger:
+        if ledger.charges(card["dataset"], card["unit"], card["run"]):
+            return
+        raise UserError(
+            f"the model in {folder} was made under a privacy budget (run {card['run']!r}), and the "
+            f"ledger in {ledger.folder} has no entry for it. Set $UNDERSTUDY_HOME to the folder "
+            "that holds the ledger it was made with."
+        )
+
+
+def _bought_units(session: LedgerSession, learnt: Dataset, share: float) -> int:
+    mechanism = NoisyTotal(scale=1 / (COUNT_SHARE * session.budget.epsilon))
+    rows = session.admit(learnt)
+    noisy = rows.ask("number of units", mechanism, lambda d: np.array([units_of(d)]))
+    return max(1, round(int(noisy[0]) / share))
