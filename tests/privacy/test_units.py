@@ -25,9 +25,7 @@ def rows(dataset: Dataset) -> list[tuple[str | None, int]]:
     return [(row["who"], row["cost"]) for row in dataset.table.to_pylist()]
 
 
-PEOPLE = st.lists(
-    st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), max_size=40
-)
+PEOPLE = st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5)), max_size=40)
 
 
 @given(PEOPLE, st.integers(1, 4))
@@ -51,7 +49,5 @@ def test_a_unit_more_changes_nothing_for_the_others(
 
 def test_a_row_unit_leaves_the_table_as_it_is() -> None:
     data = visits([("a", 1), ("a", 1)])
-    plain = Dataset.single(
-        data.schema.model_copy(update={"unit": Unit()}), data.table
-    )
+    plain = Dataset.single(data.schema.model_copy(update={"unit": Unit()}), data.table)
     assert bounded(plain, 1) is plain

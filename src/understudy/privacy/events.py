@@ -8,10 +8,11 @@ it saw. Sensitivity always means add or remove one unit; replacing one unit is t
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from understudy.errors import FormatError
+from understudy.errors import BudgetError, FormatError
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,18 @@ class Gaussian:
 
     sigma: float
 
+    def __post_init__(self) -> None:
+        _positive(self, sigma=self.sigma)
+
 
 @dataclass(frozen=True)
 class Laplace:
     """Laplace noise with scale `scale` times the L1 sensitivity; pure 1/scale."""
 
     scale: float
+
+    def __post_init__(self) -> None:
+        _positive(self, scale=self.scale)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,9 @@ class Exponential:
 
     epsilon: float
 
+    def __post_init__(self) -> None:
+        _positive(self, epsilon=self.epsilon)
+
 
 @dataclass(frozen=True)
 class Approximate:
@@ -46,17 +56,33 @@ class Approximate:
     epsilon: float
     delta: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0 and 0 <= self.delta < 1):
+            raise BudgetError(f"{self}: epsilon must be at least 0 and delta lie in [0, 1).")
+
 
 @dataclass(frozen=True)
 class PoissonGaussian:
-    """`steps` Gaussian releases, each on units that joined independently with probability `rate`."""
+    """`steps` Gaussian releases, each on units that joined independently with chance `rate`."""
 
     rate: float
     sigma: float
     steps: int
 
+    def __post_init__(self) -> None:
+        _positive(self, rate=self.rate, sigma=self.sigma, steps=self.steps)
+        if self.rate > 1 or self.steps != int(self.steps):
+            raise BudgetError(f"{self}: the rate is a probability and steps are counted.")
 
-Event = Gaussian | Laplace | Exponential | Approximate | PoissonGaussian
+
+@dataclass(frozen=True)
+class Composed:
+    """One look that costs several events together, such as noise and what a threshold may show."""
+
+    events: tuple[Event, ...]
+
+
+Event = Gaussian | Laplace | Exponential | Approximate | PoissonGaussian | Composed
 
 KINDS: dict[str, type[Event]] = {
     "gaussian": Gaussian,
@@ -64,19 +90,41 @@ KINDS: dict[str, type[Event]] = {
     "exponential": Exponential,
     "approximate": Approximate,
     "poisson_gaussian": PoissonGaussian,
+    "composed": Composed,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def dump_event(event: Event) -> str:
     """Canonical JSON, the bytes that the ledger's chain of hashes covers."""
-    return json.dumps({"event": _NAMES[type(event)], **asdict(event)}, sort_keys=True)
+    return json.dumps(_as_fields(event), sort_keys=True)
 
 
 def load_event(text: str) -> Event:
     """The event in `text`; an unknown one is refused with `FormatError`, never guessed."""
-    fields: dict[str, Any] = json.loads(text)
+    return _from_fields(json.loads(text), text)
+
+
+def _as_fields(event: Event) -> dict[str, Any]:
+    if isinstance(event, Composed):
+        return {"event": "composed", "events": [_as_fields(part) for part in event.events]}
+    return {"event": _NAMES[type(event)], **asdict(event)}
+
+
+def _from_fields(fields: dict[str, Any], text: str) -> Event:
     kind = KINDS.get(str(fields.pop("event", None)))
     if kind is None:
         raise FormatError(f"a privacy event that this version does not know: {text}")
-    return kind(**fields)
+    if kind is Composed:
+        return Composed(tuple(_from_fields(part, text) for part in fields["events"]))
+    try:
+        return kind(**fields)
+    except TypeError:
+        raise FormatError(f"a privacy event with fields of another version: {text}") from None
+
+
+def _positive(event: object, **values: float) -> None:
+    """Refuses what no mechanism can have; not-a-number would compare as affordable."""
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise BudgetError(f"{event}: {name} must be a positive number, found {value}.")

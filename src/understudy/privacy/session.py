@@ -11,13 +11,14 @@ declares `Public`, are known outside; everything else about the rows, their numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.data import Dataset
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.noise import NoiseStream
@@ -46,6 +47,9 @@ class Mechanism(Protocol):
     def release(self, exact: Array, noise: NoiseStream) -> Array:
         """The noisy answer. Not-a-number and infinity in `exact` are taken as zero first."""
 
+    def noiseless(self, exact: Array) -> Array:
+        """What `release` would answer without noise, in the same form."""
+
 
 class Session(Protocol):
     """Who answers, and what this run may spend."""
@@ -53,10 +57,18 @@ class Session(Protocol):
     budget: Budget
     private: bool
     """False when the answers carry no noise, or noise from a known seed: NOT PRIVATE."""
+    rows_per_unit: int
+    """Of any unit at most so many rows are admitted; every sensitivity grows with it."""
 
     @property
     def spent(self) -> tuple[Event, ...]:
         """Everything asked so far, in order."""
+
+    def admit(self, dataset: Dataset) -> Private[Dataset]:
+        """The dataset behind the door, its units bounded."""
+
+    def reserve_plan(self, events: Sequence[Event]) -> object:
+        """Pays at once for everything that will be asked; asking it later costs nothing more."""
 
     def release(self, query: str, mechanism: Mechanism, exact: Array) -> Array:
         """The mechanism's answer to `exact`, charged; raises `BudgetError` beyond the budget.

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.data import Dataset
+from understudy.privacy.session import Private, Session
 
 
 def bounded(dataset: Dataset, rows_per_unit: int) -> Dataset:
@@ -34,6 +35,12 @@ def bounded(dataset: Dataset, rows_per_unit: int) -> Dataset:
     crowded = np.flatnonzero(known & ~keep)
     keep[_first(crowded, unit_of[crowded], _hashes(table.take(crowded)), rows_per_unit)] = True
     return dataset.with_table(table.filter(pa.array(keep)))
+
+
+def admitted(dataset: Dataset, session: Session) -> Private[Dataset]:
+    """`dataset` behind the session's door, its units bounded as the session says."""
+    rows = bounded(dataset, session.rows_per_unit)
+    return Private(rows, session, session.rows_per_unit)
 
 
 def _first(

@@ -1,0 +1,33 @@
+"""Neighbouring datasets, frozen answers: what leaves an engine without a mechanism is found."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from understudy.cli.options import Json
+
+
+def replay(
+    engine: Annotated[str, typer.Argument(help="See `understudy engines`.")],
+    json: Json = False,
+) -> None:
+    from understudy.cli.verdict import EXIT, print_json
+    from understudy.errors import EngineError
+    from understudy.privacy.replay import replay_engine
+    from understudy.privacy.replay_example import example
+    from understudy.synthesizers.registry import create, engine_class, engines
+
+    made = create(engine)
+    if not (engines()[engine].private or getattr(engine_class(engine), "private", False)):
+        raise EngineError(
+            f"engine {engine!r} keeps no privacy budget, so there is nothing to replay. An "
+            "engine of yours that does says so with `private = True` on its class."
+        )
+    report = replay_engine(made, example(), subject=engine)
+    if json:
+        print_json(report.as_dict())
+    else:
+        print("\n".join(report.sentences()))
+    raise typer.Exit(EXIT["PASS" if report.clean else "FAIL"])

@@ -1,0 +1,180 @@
+"""What the ledger's entries add up to, and whether there is room for more. Pure functions.
+
+An account is a dataset and a unit. All its runs share one cap, an epsilon at a stated delta: 10 at
+the delta of its first run, until somebody records another. Everything ever reserved counts,
+answered or not, and is composed in one privacy loss distribution.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.errors import BudgetError
+from understudy.privacy.accountant import Account, account, epsilon_of
+from understudy.privacy.budget import Budget
+from understudy.privacy.chain import Entry
+from understudy.privacy.events import Event
+
+CAP = 10.0
+DELTA = 1e-6
+"""Of an account that no run has stated one for yet."""
+SHOWN = 12
+"""Digits of a fingerprint that people are shown; fewer are understood."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A charged event, its query (empty: planned, not asked yet), and the entry that proves it."""
+
+    entry: int
+    hash: str
+    time: str
+    run: str
+    query: str
+    event: Event
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an account stands: its cap, everything spent, and what each run spent alone."""
+
+    dataset: str
+    unit: str
+    cap: Budget
+    spent: Account
+    by_run: dict[str, float]
+    """Epsilons by themselves; composed they come to less than their sum."""
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.cap.epsilon - self.spent.epsilon)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset,
+            "unit": self.unit,
+            "cap": self.cap.epsilon,
+            "delta": self.cap.delta,
+            "spent": self.spent.epsilon,
+            "remaining": self.remaining,
+            "accountant": self.spent.accountant,
+            "dp_accounting": self.spent.version,
+            "by_run": self.by_run,
+        }
+
+
+def of_account(entries: Iterable[Entry], dataset: str, unit: str) -> list[Entry]:
+    return [e for e in entries if e.dataset == dataset and e.unit == unit]
+
+
+def events_of(entries: Iterable[Entry], run: str | None = None) -> tuple[Event, ...]:
+    """Everything charged, by all runs or one."""
+    return tuple(event for e in entries if run is None or e.run == run for event in e.charged)
+
+
+def cap_of(entries: Sequence[Entry]) -> Budget:
+    """What all runs of an account may spend together; the last word on record counts."""
+    epsilons = [e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None]
+    stated = [e.delta for e in entries if e.kind == "cap" and e.delta is not None]
+    first = [e.delta for e in entries if e.charged and e.delta is not None]
+    return Budget((epsilons or [CAP])[-1], (stated[-1:] or first[:1] or [DELTA])[0])
+
+
+def standing(entries: Iterable[Entry], dataset: str, unit: str) -> Standing:
+    mine = of_account(entries, dataset, unit)
+    cap = cap_of(mine)
+    runs = dict.fromkeys(e.run for e in mine if e.charged)
+    return Standing(
+        dataset,
+        unit,
+        cap,
+        account(events_of(mine), cap.delta),
+        {run: epsilon_of(events_of(mine, run), cap.delta) for run in runs},
+    )
+
+
+def afford(
+    entries: Iterable[Entry],
+    dataset: str,
+    unit: str,
+    run: str,
+    asked: Sequence[Event],
+    budget: Budget,
+    what: str,
+) -> None:
+    """Raises `BudgetError` unless `asked` fits into the run's budget and the account's cap."""
+    mine = of_account(entries, dataset, unit)
+    own = epsilon_of((*events_of(mine, run), *asked), budget.delta)
+    if not own <= budget.epsilon:
+        before = epsilon_of(events_of(mine, run), budget.delta)
+        raise BudgetError(
+            f"{what} does not fit into what run {run!r} may spend: requested epsilon "
+            f"{epsilon_of(asked, budget.delta):.4g}, remaining "
+            f"{max(0.0, budget.epsilon - before):.4g} of {budget}, short by "
+            f"{own - budget.epsilon:.4g}. Ask with more noise, or start a run with more epsilon."
+        )
+    cap = cap_of(mine)
+    together = epsilon_of((*events_of(mine), *asked), cap.delta)
+    if not together <= cap.epsilon:
+        raise BudgetError(_over_cap(standing(mine, dataset, unit), asked, together, what))
+
+
+def below_cap(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget) -> None:
+    """Raises `BudgetError` for a run that asks for more than all runs together may spend."""
+    cap = cap_of(of_account(entries, dataset, unit))
+    if budget.epsilon > cap.epsilon:
+        raise BudgetError(
+            f"epsilon {budget.epsilon:g} is above the cap of {cap.epsilon:g} that all runs on this "
+            f"data share (unit {unit!r}). Ask for less, or raise the cap, on record: "
+            f"{raise_command(dataset, unit, budget.epsilon)}"
+        )
+
+
+def room(entries: Sequence[Entry], run: str, event: Event) -> int | None:
+    """The first plan of `run` that still holds an `event` nobody has drawn."""
+    for plan in entries:
+        if plan.kind == "plan" and plan.run == run:
+            drawn = sum(e.of == plan.number and e.events == (event,) for e in entries)
+            if plan.events.count(event) > drawn:
+                return plan.number
+    return None
+
+
+def charges(entries: Sequence[Entry]) -> tuple[Charge, ...]:
+    """Every charged event with the query that asked it; planned events not asked yet come last."""
+    asked, idle = [], []
+    left = {e.number: Counter(e.events) for e in entries if e.kind == "plan"}
+    for e in entries:
+        if e.kind == "draw" and e.of is not None:
+            left[e.of][e.events[0]] -= 1
+        if e.kind in ("reserve", "draw"):
+            asked += [Charge(e.number, e.hash, e.time, e.run, e.query, event) for event in e.events]
+    for e in entries:
+        for event in left.get(e.number, Counter()).elements():
+            idle.append(Charge(e.number, e.hash, e.time, e.run, "", event))
+    return (*asked, *idle)
+
+
+def raise_command(dataset: str, unit: str, epsilon: float) -> str:
+    option = "" if unit == "row" else f" --unit {unit}"
+    return f'understudy ledger cap {dataset[:SHOWN]}{option} --epsilon {epsilon:g} --why "..."'
+
+
+def _over_cap(now: Standing, asked: Sequence[Event], together: float, what: str) -> str:
+    spent = "; ".join(f"run {run}: {epsilon:.4g}" for run, epsilon in now.by_run.items())
+    before = f"Spent on: {spent} (by themselves; composed {now.spent.epsilon:.4g}). "
+    remedy = (
+        "Ask for less, or raise the cap, on record: "
+        f"{raise_command(now.dataset, now.unit, float(f'{together * 1.01:.3g}'))}"
+        if together < float("inf")
+        else "A part of it has a delta above the cap's: take a smaller one, or state the cap at a "
+        "larger with `understudy ledger cap ... --delta`."
+    )
+    return (
+        f"{what} does not fit into what is left on this data (unit {now.unit!r}): requested "
+        f"epsilon {epsilon_of(asked, now.cap.delta):.4g}, remaining {now.remaining:.4g} of the cap "
+        f"{now.cap}, short by {together - now.cap.epsilon:.4g}. {before if spent else ''}{remedy}"
+    )
