@@ -52,6 +52,7 @@ def test_the_statement_names_who_what_and_how(session: LedgerSession) -> None:
     stated = statement(session, {"categories of income": "declared in the plan"})
     assert stated["unit"] == "customer"
     assert stated["relation"] == "add or remove one unit"
+    assert stated["rows_per_unit"] == 1
     assert stated["public"] == [{"what": "categories of income", "from": "declared in the plan"}]
     assert stated["accountant"]["method"] == "pld"
     assert stated["accountant"]["dp_accounting"].count(".") == 2

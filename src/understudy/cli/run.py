@@ -54,6 +54,7 @@ def run(
 ) -> None:
     from understudy.cli.progress import shown
     from understudy.data.files import table_name
+    from understudy.pipeline.costs import costs
     from understudy.pipeline.run import execute
     from understudy.schema.plan import dump_plan
 

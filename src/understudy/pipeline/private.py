@@ -62,7 +62,8 @@ def opened(
                 units = _bought_units(counting, learnt, share)
             delta = wanted.delta if wanted.delta is not None else default_delta(units)
             check_delta(delta, units)
-            yield LedgerSession(Budget(wanted.epsilon, delta), *account, store)
+            budget = Budget(wanted.epsilon, delta)
+            yield LedgerSession(budget, *account, store, rows_per_unit=wanted.rows_per_unit)
         finally:
             store.close()
 

@@ -57,6 +57,13 @@ class LedgerSession:
         return tuple(event for e in asked for event in e.events)
 
     @property
+    def before(self) -> tuple[Event, ...]:
+        """What the run had spent when its plan was reserved: the same after a restart."""
+        mine = [e for e in self.ledger.entries(self.dataset, self.unit) if e.run == self.run]
+        plans = (place for place, e in enumerate(mine) if e.kind == "plan")
+        return tuple(event for e in mine[: next(plans, None)] for event in e.charged)
+
+    @property
     def charged(self) -> tuple[Event, ...]:
         """Everything the run has paid for, asked or still planned."""
         return self.ledger.spent(self.dataset, self.unit, self.run)

@@ -85,6 +85,10 @@ class RecordingSession:
     def spent(self) -> tuple[Event, ...]:
         return tuple(asked.mechanism.event for asked in self.asked)
 
+    @property
+    def before(self) -> tuple[Event, ...]:
+        return ()
+
     def admit(self, dataset: Dataset) -> Private[Dataset]:
         return admitted(dataset, self)
 
@@ -118,6 +122,10 @@ class FrozenSession:
     @property
     def spent(self) -> tuple[Event, ...]:
         return tuple(asked.mechanism.event for asked in self.asked)
+
+    @property
+    def before(self) -> tuple[Event, ...]:
+        return ()
 
     def admit(self, dataset: Dataset) -> Private[Dataset]:
         return admitted(dataset, self)

@@ -64,6 +64,10 @@ class Session(Protocol):
     def spent(self) -> tuple[Event, ...]:
         """Everything asked so far, in order."""
 
+    @property
+    def before(self) -> tuple[Event, ...]:
+        """What the run had spent when its plan was reserved; the plan must fit beside it."""
+
     def admit(self, dataset: Dataset) -> Private[Dataset]:
         """The dataset behind the door, its units bounded."""
 

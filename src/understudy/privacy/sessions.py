@@ -62,6 +62,10 @@ class OpenSession:
     def spent(self) -> tuple[Event, ...]:
         return ()
 
+    @property
+    def before(self) -> tuple[Event, ...]:
+        return ()
+
     def admit(self, dataset: Dataset) -> Private[Dataset]:
         return Private(dataset, self)
 
@@ -85,10 +89,15 @@ class SeededSession:
         self.rows_per_unit = rows_per_unit
         self._noise = SeededNoise(seed)
         self._answers = Answers()
+        self._before: tuple[Event, ...] | None = None
 
     @property
     def spent(self) -> tuple[Event, ...]:
         return tuple(mechanism.event for mechanism, _ in self._answers.given.values())
+
+    @property
+    def before(self) -> tuple[Event, ...]:
+        return self.spent if self._before is None else self._before
 
     def admit(self, dataset: Dataset) -> Private[Dataset]:
         return admitted(dataset, self)
@@ -96,6 +105,7 @@ class SeededSession:
     def reserve_plan(self, events: Sequence[Event]) -> None:
         """Raises `BudgetError` for a plan beyond the budget, before anything is asked."""
         self._afford(f"a plan of {len(events)} queries", events)
+        self._before = self.before
 
     def release(self, query: str, mechanism: Mechanism, exact: Array) -> Array:
         answer = self._answers.recall(query, mechanism)

@@ -52,6 +52,7 @@ def statement(session: LedgerSession, public: Mapping[str, str]) -> dict[str, An
         "run": session.run,
         "dataset": session.dataset,
         "unit": session.unit,
+        "rows_per_unit": session.rows_per_unit,
         "relation": RELATION,
         "budget": {"epsilon": budget.epsilon, "delta": budget.delta},
         "epsilon": spent.epsilon,

@@ -1,0 +1,62 @@
+"""What a run under a budget would ask, in words, before anything is spent."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from understudy.pipeline.planning import engine_of
+from understudy.pipeline.private import COUNT_SHARE, default_delta
+from understudy.privacy.budget import Budget
+from understudy.privacy.events import Composed, Event, Exponential, Gaussian, Laplace
+from understudy.privacy.spending import DELTA
+from understudy.schema.plan import DifferentialPrivacy, Plan
+from understudy.synthesizers.registry import create
+
+
+def costs(plan: Plan) -> str:
+    """The budget as comment lines that may follow a plan file; empty for a run without one.
+
+    Asks nothing: where only a bought number would tell (how many units there are, and so delta),
+    it says what was assumed.
+    """
+    wanted = plan.privacy
+    if not isinstance(wanted, DifferentialPrivacy):
+        return ""
+    lines = [f"budget: epsilon {wanted.epsilon:g} for all of this run"]
+    if wanted.delta is not None:
+        delta = wanted.delta
+        lines.append(f"delta {delta:g}, as the plan says")
+    elif wanted.public_units is not None:
+        delta = default_delta(wanted.public_units)
+        lines.append(f"delta {delta:g}, for {wanted.public_units:,} units")
+    else:
+        delta = DELTA
+        lines.append(
+            f"delta {delta:g} is assumed here; the run takes one over ten times the number of units"
+        )
+        lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
+    engine = create(engine_of(plan), **{"target": plan.target, **plan.engine.options})
+    asked = engine.plan(  # type: ignore[attr-defined]
+        plan.data, Budget(wanted.epsilon, delta), rows_per_unit=wanted.rows_per_unit
+    )
+    for stem, numbered in groupby(asked.queries, key=lambda q: q.name.rstrip("0123456789")):
+        first, *rest = numbered
+        name = f"{first.name} to {rest[-1].name.removeprefix(stem)}" if rest else first.name
+        each = ", each" if rest else ""
+        lines.append(f"{name}: {_told(first.event)}{each}; buys {first.buys}")
+    lines.append("nothing was spent")
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _told(event: Event) -> str:
+    match event:
+        case Gaussian():
+            return f"counts within about {2 * event.sigma:.3g} rows (Gaussian, sigma {event.sigma:.3g})"
+        case Laplace():
+            return f"a count within about {3 * event.scale:.3g} (Laplace, epsilon {1 / event.scale:.3g})"
+        case Exponential():
+            return f"a choice (exponential mechanism, epsilon {event.epsilon:.3g})"
+        case Composed():
+            return _told(event.events[0])
+        case _:
+            return str(event)
