@@ -26,13 +26,14 @@ def inspect(
     rows = read(data, nulls=null or (), delimiter=delimiter, encoding=encoding)
     found = look(rows)
     if out is not None:
-        from understudy.data.writing import whole
+        from understudy.data.writing import refuse_other, whole
 
+        refuse_other(out)
         source = Source(path=data, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding)
         plan = Plan(source=source, data=found.schema)
         head = "# yaml-language-server: $schema=plan.schema.json\n" + _proposals(found)
-        whole(out, lambda p: p.write_text(head + dump_plan(plan), encoding="utf-8"))
         whole(out.with_name("plan.schema.json"), lambda p: p.write_text(json_schema()))
+        whole(out, lambda p: p.write_text(head + dump_plan(plan), encoding="utf-8"))
     if json:
         print_json(found.as_dict())
         return
@@ -79,7 +80,7 @@ def _show(found: object) -> None:
         console.print(table)
         for key_ in spec.foreign_keys:
             print(f"  {'+'.join(key_.columns)} -> {key_.table}.{'+'.join(key_.references)}")
-    print(f"Strategy: {found.strategy}. {found.why} Engine: {found.engine}.")
+    print(f"Strategy: {found.strategy}: {found.why} Engine: {found.engine}.")
     print(f"Privacy:  {found.privacy}")
     for name, rules in found.proposed.items():
         for rule in rules:

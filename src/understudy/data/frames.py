@@ -6,37 +6,52 @@ from typing import Any
 
 import pyarrow as pa
 
+from understudy.data.cells import refuse_empty, refuse_repeats, tidy
 from understudy.data.dataset import Dataset
-from understudy.data.files import tidy
+from understudy.data.dates import as_spelled
 from understudy.errors import SourceError
 
 
 def from_frame(frame: Any) -> pa.Table:
-    """An Arrow table; raises `SourceError` for what is no frame."""
+    """An Arrow table; raises `SourceError` for what is no frame, or has no rows or columns."""
+    table = _as_arrow(frame)
+    refuse_repeats(table.column_names, "the frame")
+    refuse_empty(table, "the frame")
+    return tidy(table)
+
+
+def _as_arrow(frame: Any) -> pa.Table:
     if isinstance(frame, pa.Table):
-        return tidy(frame)
-    if type(frame).__module__.split(".")[0].lstrip("_") == "duckdb":
+        return frame
+    if _library(frame) == "duckdb":
         found = frame.to_arrow_table() if hasattr(frame, "to_arrow_table") else frame.arrow()
-        return tidy(found if isinstance(found, pa.Table) else found.read_all())
+        return found if isinstance(found, pa.Table) else found.read_all()
     import narwhals as nw
 
     try:
         native = nw.from_native(frame)
         table = (native.collect() if isinstance(native, nw.LazyFrame) else native).to_arrow()
+    except (pa.ArrowException, nw.exceptions.NarwhalsError) as error:
+        what = " ".join(str(error).split())
+        raise SourceError(f"the frame cannot be read: {what}") from None
     except TypeError:
         raise SourceError(
             f"cannot read a {type(frame).__name__}. Give a path, or a pandas, polars, Arrow or "
             "DuckDB frame."
         ) from None
     names = [str(name) for name in table.column_names if not str(name).startswith("__index_level")]
-    return tidy(table.select(names).replace_schema_metadata(None))
+    return table.select(names).replace_schema_metadata(None)
+
+
+def _library(frame: Any) -> str:
+    return type(frame).__module__.split(".")[0].lstrip("_")
 
 
 def like(dataset: Dataset, frame: Any) -> Any:
     """The only table of `dataset` as the library of `frame`, with the dtypes of its columns."""
-    table = dataset.table
-    module = type(frame).__module__.split(".")[0].lstrip("_")
-    if module == "polars":
+    table = as_spelled(dataset.table, dataset.schema.table())
+    library = _library(frame)
+    if library == "polars":
         import polars as pl
 
         made = pl.from_arrow(table)
@@ -44,9 +59,9 @@ def like(dataset: Dataset, frame: Any) -> Any:
         return made.cast(
             {n: t for n, t in source.items() if n in made.columns and made.schema[n] != t}
         )
-    if module == "pandas":
+    if library == "pandas":
         return _as_pandas(table, frame)
-    if module == "duckdb":
+    if library == "duckdb":
         import duckdb
 
         return duckdb.from_arrow(table)

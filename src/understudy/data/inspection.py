@@ -65,14 +65,15 @@ def inspect(dataset: Dataset) -> Inspection:
         repeated[spec.name] = _repeated(table, spec)
         if repeated[spec.name] > 0.1:
             warnings.append(
-                f"{repeated[spec.name]:.0%} of the rows of {spec.name!r} repeat an earlier one: copies "
-                "are judged against what chance repeats."
+                f"{repeated[spec.name]:.0%} of the rows of {spec.name!r} repeat an earlier one: "
+                "copies are judged against what chance repeats."
             )
         if table.num_rows < 1000:
             warnings.append(
                 f"{spec.name!r} has {table.num_rows:,} rows: an audit of so few will mostly be "
                 "INCONCLUSIVE."
             )
+    warnings += _shared_units(dataset)
     return Inspection(
         schema=schema,
         rows=rows,
@@ -133,6 +134,22 @@ def _entity(table: pa.Table, spec: Table) -> str | None:
         if 1 < distinct <= 0.5 * len(values):
             return column.name
     return None
+
+
+def _shared_units(dataset: Dataset) -> list[str]:
+    """Rows that belong to one person should not be parted between training and holdout."""
+    if len(dataset.tables) > 1 or dataset.schema.unit.column:
+        return []
+    found = []
+    for column in dataset.schema.table().of_kind("identifier"):
+        values = dataset.table[column.name].drop_null()
+        levels = pc.count_distinct(values).as_py()
+        if 1 < levels < 0.9 * len(values):
+            found.append(
+                f"{len(values) / levels:.1f} rows share a value of {column.name!r}. If it names "
+                f"people, protect each with all their rows: --unit {column.name}"
+            )
+    return found
 
 
 def _privacy(dataset: Dataset) -> str:

@@ -30,21 +30,27 @@ class Split:
     reference: Dataset
 
 
-def split(dataset: Dataset, *, seed: int, shares: tuple[float, float, float] = SHARES) -> Split:
-    """Parts `dataset` by unit; raises `SourceError` with fewer than ten units."""
+def split(
+    dataset: Dataset,
+    *,
+    seed: int,
+    shares: tuple[float, float, float] = SHARES,
+    alone: bool = False,
+) -> Split:
+    """Parts `dataset` by unit; raises `SourceError` with fewer than ten units.
+
+    With `alone` every unit's side is a coin of its own, so that the sizes vary and one unit more or
+    less moves no other: what a guarantee about the training rows needs to be one about all rows.
+    """
     groups = _groups(dataset)
-    units = 1 + max(int(group.max(initial=-1)) for group in groups.values())
+    units = _count(groups)
     if units < FEWEST:
         raise SourceError(
-            f"{units} units are too few to hold some back; at least {FEWEST} are needed. "
+            f"fewer than {FEWEST} units are too few to hold some back. "
             "To learn from all of them without an audit: understudy fit."
         )
-    order = stream(seed, "split").permutation(units)
-    cuts = np.maximum(np.rint(np.cumsum(shares)[:2] * units).astype(int), [1, 2])
-    cuts = np.minimum(cuts, [units - 2, units - 1])
-    side = np.empty(units, dtype=np.int8)
-    for i, part in enumerate(np.split(order, cuts)):
-        side[part] = i
+    rng = stream(seed, "split")
+    side = _coins(units, shares, rng) if alone else _dealt(units, shares, rng)
     parts = [
         Dataset(
             dataset.schema,
@@ -56,6 +62,34 @@ def split(dataset: Dataset, *, seed: int, shares: tuple[float, float, float] = S
         for i in range(3)
     ]
     return Split(*parts)
+
+
+def units_of(dataset: Dataset) -> int:
+    """How many protected units the rows belong to."""
+    return _count(_groups(dataset))
+
+
+def _count(groups: dict[str, NDArray[np.int64]]) -> int:
+    return 1 + max(int(group.max(initial=-1)) for group in groups.values())
+
+
+def _dealt(
+    units: int, shares: tuple[float, float, float], rng: np.random.Generator
+) -> NDArray[np.int8]:
+    """The side of each unit, in parts of the exact sizes."""
+    cuts = np.maximum(np.rint(np.cumsum(shares)[:2] * units).astype(int), [1, 2])
+    cuts = np.minimum(cuts, [units - 2, units - 1])
+    side = np.empty(units, dtype=np.int8)
+    for i, part in enumerate(np.split(rng.permutation(units), cuts)):
+        side[part] = i
+    return side
+
+
+def _coins(
+    units: int, shares: tuple[float, float, float], rng: np.random.Generator
+) -> NDArray[np.int8]:
+    """The side of each unit, drawn for itself."""
+    return np.searchsorted(np.cumsum(shares)[:2], rng.random(units), side="right").astype(np.int8)
 
 
 def _groups(dataset: Dataset) -> dict[str, NDArray[np.int64]]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from understudy.data.dataset import Dataset
+from understudy.data.dates import as_spelled
 from understudy.data.files import PARQUET_ENDINGS
 from understudy.errors import SourceError
 
 
 def write(dataset: Dataset, path: str | Path) -> Path:
-    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files."""
+    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files.
+
+    Dates of a CSV are spelled as they were in the source.
+    """
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
-        write_table(dataset.table, path)
+        parquet = path.name.casefold().endswith(PARQUET_ENDINGS)
+        table = dataset.table
+        write_table(table if parquet else as_spelled(table, dataset.schema.table()), path)
         return path
     for name, table in dataset.tables.items():
         write_table(table, path / f"{name}.parquet")
@@ -39,40 +47,86 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def whole(path: Path, make: Callable[[Path], object]) -> None:
-    """Lets `make` write beside `path` and moves the result there; cleans up when it fails."""
+    """Lets `make` write beside `path` and moves the result there; leaves no trace when it fails."""
+    refuse_other(path)
     building = path.with_name(f".{path.name}.{os.getpid()}.part")
+    existing = _existing(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(path)
         make(building)
         os.replace(building, path)
-    except OSError as error:
-        building.unlink(missing_ok=True)
-        free = shutil.disk_usage(_existing(path)).free
+    except BaseException as error:
+        _clear(building, existing)
+        if not isinstance(error, OSError):
+            raise
+        free = shutil.disk_usage(existing).free
         raise SourceError(
             f"could not write {path}: {error.strerror or error}. {free // 2**20:,} MiB are free "
             "there. Nothing was left half-written."
         ) from None
-    except BaseException:
+
+
+def refuse_other(path: Path) -> None:
+    """`SourceError` where something else than a file stands: to replace a device would lose it."""
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device, not a file"
+        raise SourceError(f"cannot write {path}: it is {what}. Give the name of a file.")
+
+
+def _clear(building: Path, existing: Path) -> None:
+    """Removes an unfinished file, and the folders that were made for it."""
+    with suppress(OSError):
         building.unlink(missing_ok=True)
-        raise
+        folder = building.parent
+        while folder != existing:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _clear_abandoned(path: Path) -> None:
+    """Removes what processes that were killed had begun to write here."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        owner = left.name.removesuffix(".part").rpartition(".")[2]
+        if owner.isdigit() and not _alive(int(owner)):
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 is no question
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _write_csv(table: pa.Table, path: Path, *, gzipped: bool) -> None:
     from pyarrow import csv
 
-    plain = pa.table(
-        [
-            c.cast(pa.string())
-            if pa.types.is_decimal(c.type) or pa.types.is_duration(c.type)
-            else c
-            for c in table.columns
-        ],
-        names=table.column_names,
-    )
-    separator = "\t" if ".tsv" in path.name else ","
+    columns = [_plain(column) for column in table.columns]
+    if len(columns) == 1:  # an empty line is no row, so a missing cell has to be an empty quote
+        columns = [columns[0].cast(pa.string()).fill_null("")]
+    separator = "\t" if ".tsv" in path.name.casefold() else ","
     options = csv.WriteOptions(delimiter=separator, quoting_style="needed")
     with pa.output_stream(str(path), compression="gzip" if gzipped else None) as sink:
-        csv.write_csv(plain, sink, options)
+        csv.write_csv(pa.table(columns, names=table.column_names), sink, options)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What CSV can spell: times without a fraction of nought, the rest as Arrow does."""
+    kind = column.type
+    if pa.types.is_decimal(kind) or pa.types.is_duration(kind):
+        return column.cast(pa.string())
+    if pa.types.is_timestamp(kind) or pa.types.is_time64(kind):
+        zone = getattr(kind, "tz", None)
+        seconds = pa.timestamp("s", zone) if pa.types.is_timestamp(kind) else pa.time32("s")
+        with suppress(pa.ArrowInvalid):
+            return column.cast(seconds)
+    return column
 
 
 def _existing(path: Path) -> Path:

@@ -1,0 +1,129 @@
+"""The verbs as a user types them: machine-readable answers, standard input, plans, help."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import understudy
+from tests.cli.call import Shell
+from understudy.cli import VERBS
+from understudy.cli.options import parse_balance
+from understudy.errors import ConditionError
+
+
+def test_version_and_help(shell: Shell) -> None:
+    assert shell("--version").out == f"understudy {understudy.__version__}\n"
+    page = shell("--help")
+    assert page.code == 0
+    assert all(verb in page.out for verb in VERBS)
+    for verb in VERBS:
+        answer = shell(verb, "--help")
+        assert (answer.code, answer.err) == (0, ""), verb
+        assert "--help" in answer.out
+
+
+def test_inspect_writes_a_plan_that_run_takes(shell: Shell) -> None:
+    answer = shell("inspect", "people.csv", "-o", "plan.yaml")
+    assert answer.code == 0
+    assert "Strategy: flat" in answer.out
+    assert "values are e-mail addresses" in answer.out
+    text = (shell.folder / "plan.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=plan.schema.json\n")
+    assert json.loads((shell.folder / "plan.schema.json").read_text())["title"] == "Plan"
+    assert "form: email" in shell("run", "plan.yaml", "--no-dp", "--plan-only").out
+    assert sorted(shell.files()) == ["people.csv", "plan.schema.json", "plan.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (("inspect", "people.csv", "--json"), {"schema", "strategy", "rows", "warnings"}),
+        (("fit", "people.csv", "--no-dp", "-o", "m", "--seed", "1", "--json"), {"model", "seed"}),
+        (("sample", "{model}", "-n", "5", "-o", "s.csv", "--json"), {"file", "rows", "columns"}),
+    ],
+)
+def test_json_is_one_object_on_standard_output(
+    shell: Shell, model: Path, words: tuple[str, ...], keys: set[str]
+) -> None:
+    answer = shell(*(word.replace("{model}", str(model)) for word in words))
+    assert answer.code == 0
+    assert keys <= set(json.loads(answer.out))
+    assert answer.out.count("\n") == 1
+
+
+def test_engines_are_listed(shell: Shell) -> None:
+    assert "tree" in shell("engines").out
+    assert "tree" in {engine["name"] for engine in json.loads(shell("engines", "--json").out)}
+
+
+def test_run_and_audit_answer_with_the_verdict_in_json_and_exit_code(shell: Shell) -> None:
+    codes = {"PASS": 0, "FAIL": 3, "INCONCLUSIVE": 4}
+    ran = shell("run", "people.csv", "--no-dp", "--target", "income", "--seed", "1", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == codes[found["verdict"]["ruling"]]
+    assert found["folder"] == "runs/people"
+    assert "fit ..." in ran.err
+    made = "runs/people/synthetic/people.parquet"
+    real = ("--train", "people.csv", "--holdout", "people.csv", "--synthetic", made)
+    judged = shell("audit", *real, "--json", "-o", "audit")
+    assert judged.code == codes[json.loads(judged.out)["verdict"]["ruling"]]
+    assert (shell.folder / "audit" / "report.html").is_file()
+    assert shell("report", "runs/people").out.strip().endswith("runs/people/report.html")
+    assert "verdict" in shell("report", "diff", "runs/people", "runs/people").out
+
+
+def test_standard_input_is_a_source(shell: Shell) -> None:
+    class Piped:
+        buffer = io.BytesIO((shell.folder / "people.csv").read_bytes())
+
+    shell.monkeypatch.setattr(sys, "stdin", Piped)
+    answer = shell("inspect", "-", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["rows"] == {"stdin": 60}
+
+
+def test_sample_takes_conditions_and_shares(shell: Shell, model: Path) -> None:
+    rows = ("sample", str(model), "-n", "40", "--seed", "1")
+    assert shell(*rows, "-o", "f.parquet", "--where", "sex = 'F' AND age < 50").code == 0
+    found = pq.read_table(shell.folder / "f.parquet")
+    assert set(found["sex"].to_pylist()) == {"F"}
+    assert max(found["age"].to_pylist()) < 50
+    assert shell(*rows, "-o", "b.parquet", "--balance", "income=uniform").code == 0
+    found = pq.read_table(shell.folder / "b.parquet")
+    assert found["income"].to_pylist().count("high") == 20
+    assert shell(*rows, "-o", "again.parquet", "--balance", "income=uniform").code == 0
+    assert pq.read_table(shell.folder / "again.parquet").equals(found)
+
+
+def test_a_budget_and_none_contradict_each_other(shell: Shell) -> None:
+    shell("inspect", "people.csv", "-o", "plan.yaml")
+    before = shell.files()
+    answer = shell("run", "plan.yaml", "--no-dp", "--epsilon", "1")
+    assert answer.code == 2
+    assert "--epsilon and --no-dp contradict each other" in answer.err
+    assert shell.files() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "shares"),
+    [
+        (None, None),
+        ("income=uniform", {"income": "uniform"}),
+        ("income:>50K=0.5", {"income": {">50K": 0.5}}),
+        ("a=b:x:y=1", {"a=b": {"x:y": 1.0}}),
+    ],
+)
+def test_balance_is_read(text: str | None, shares: object) -> None:
+    assert parse_balance(text) == shares
+
+
+@pytest.mark.parametrize("text", ["income", "a=0.5", "a:b=", "a:b=1.5", "a:b=-1", "a:b=nan"])
+def test_balance_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConditionError, match="write COL=uniform or COL:LEVEL=SHARE"):
+        parse_balance(text)
