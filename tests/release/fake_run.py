@@ -191,7 +191,6 @@ def run() -> dict[str, Any]:
         "source": {"name": "people", "rows": 20_000, "columns": 2, "fingerprint": "content-hash"},
         "schema": data.schema.model_dump(mode="json"),
         "split": {"train": 14_000, "holdout": 4_000, "reference": 2_000},
-        "timing": {"fit": 1.5, "sample": 0.3},
         "scorecard": card,
         "battery": attacks,
         "validity": valid,

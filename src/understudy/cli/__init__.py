@@ -34,7 +34,9 @@ def main() -> None:
         _say(f"{type(error).__name__}: {error}", 2)
     except UnderstudyError as error:
         _say(f"{type(error).__name__}: {error}", 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != 130:  # 130: typer's own answer to Ctrl-C
+            raise
         _say("Stopped. Finished steps are kept; run the same command again to go on.", 130)
     except BrokenPipeError:
         sys.exit(0)

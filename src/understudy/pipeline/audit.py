@@ -80,7 +80,6 @@ def audit(
             "holdout": held.num_rows,
             "reference": spare.num_rows,
         },
-        "timing": {},
         "scorecard": card,
         "battery": battery,
         "validity": validity,

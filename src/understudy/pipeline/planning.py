@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.data import Dataset, read
-from understudy.errors import ColumnError, EngineError, PlanError, suggest
+from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
 from understudy.release.gate import DEFAULTS, Thresholds
 from understudy.schema.plan import (
@@ -112,11 +112,20 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
                 f"column {plan.target!r} is {column.kind} ({column.why or 'by its kind'}) and cannot "
                 "be the target. Name a column to predict, or change its kind in the plan."
             )
-    for name in plan.balance or {}:
-        spec.column(name)
+    for name, shares in (plan.balance or {}).items():
+        _check_balance(data, name, shares)
     create(engine_of(plan), **plan.engine.options)
     known = [field.name for field in fields(Thresholds)]
     for name in plan.bounds:
         if name not in known:
             raise PlanError(f"no bound called {name!r} in the gate. {suggest(name, known)}")
     return Thresholds(**plan.bounds) if plan.bounds else DEFAULTS
+
+
+def _check_balance(data: Dataset, name: str, shares: Any) -> None:
+    """Raises for a column or level that the source does not have."""
+    data.schema.table().column(name)
+    known = [str(level) for level in data.table[name].unique().drop_null().to_pylist()]
+    for level in shares if isinstance(shares, Mapping) else ():
+        if str(level) not in known:
+            raise ConditionError(f"column {name!r} has no level {level!r}. {suggest(level, known)}")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from understudy.data import Dataset
 from understudy.runtime.random import stream
@@ -31,18 +30,9 @@ def apart_from_real(table: pa.Table, source: Dataset, seed: int) -> pa.Table:
 
     for column in source.schema.table().of_kind("identifier"):
         made, real = table[column.name], source.table[column.name]
-        clash = pc.is_in(made, value_set=pc.unique(real.drop_null()))
-        if not pc.any(clash).as_py():
-            continue
-        known = pa.chunked_array([*real.chunks, *made.chunks], real.type)
-        rng = stream(seed, "apart", column.name)
-        fresh = identifiers.make(column, known.drop_null(), len(made), rng)
+        fresh = identifiers.apart(column, made, real, stream(seed, "apart", column.name))
         place = table.column_names.index(column.name)
-        table = table.set_column(
-            place,
-            table.schema.field(place),
-            pc.if_else(clash.combine_chunks(), fresh, made.combine_chunks()),
-        )
+        table = table.set_column(place, table.schema.field(place), fresh)
     return table
 
 

@@ -73,6 +73,7 @@ def execute(
         plan = plan.model_copy(
             update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()}
         )
+    parts = split(data, seed=plan.seed or 0, alone=isinstance(plan.privacy, DifferentialPrivacy))
     content = fingerprint(data)
     text = dump_plan(plan)
     identity = hashlib.sha256(f"{content}\n{text}\n{title}".encode()).hexdigest()
@@ -80,7 +81,7 @@ def execute(
     try:
         store.write_text("plan.yaml", text)
         journey = Journey(plan, data, store, thresholds, progress, workers, by_plan)
-        return journey.go(content, title or f"{data.schema.table().name}, synthetic", notes)
+        return journey.go(parts, content, title or f"{data.schema.table().name}, synthetic", notes)
     finally:
         store.close()
 
@@ -106,8 +107,7 @@ class Journey:
         """What the run may spend, or None when it runs without differential privacy."""
         return self.plan.privacy if isinstance(self.plan.privacy, DifferentialPrivacy) else None
 
-    def go(self, content: str, title: str, notes: tuple[str, ...]) -> Run:
-        parts = split(self.data, seed=self.seed, alone=self.budget is not None)
+    def go(self, parts: Split, content: str, title: str, notes: tuple[str, ...]) -> Run:
         self.store.once("fit", lambda: self._fit(parts))
         self.store.once("sample", self._sample)
         synthetic = self._synthetic()
@@ -229,9 +229,6 @@ class Journey:
             },
             "schema": synthetic.schema.model_dump(mode="json"),
             "split": {part: getattr(parts, part).num_rows for part in Split.__annotations__},
-            "timing": {
-                k: v for k, v in self.store.timing().items() if k not in ("report", "bundle")
-            },
             **self.store.read_json("scorecard.json"),
             "preview": preview(synthetic),
             "notes": list(notes),

@@ -49,7 +49,10 @@ class RunStore:
                 "folder, or delete this one."
             )
         if known is None:
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            # The standard of reproducible builds: a date given from outside, for equal bytes.
+            given = os.environ.get("SOURCE_DATE_EPOCH")
+            moment = datetime.fromtimestamp(int(given), UTC) if given else datetime.now(UTC)
+            now = moment.isoformat(timespec="seconds")
             self._db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
                 [
@@ -82,10 +85,6 @@ class RunStore:
 
     def done(self, step: str) -> bool:
         return bool(self._db.execute("SELECT 1 FROM steps WHERE name = ?", (step,)).fetchone())
-
-    def timing(self) -> dict[str, float]:
-        """Seconds per finished step, in the order they finished."""
-        return dict(self._db.execute("SELECT name, seconds FROM steps ORDER BY rowid"))
 
     def write_json(self, name: str, content: Any) -> None:
         self.write_text(name, json.dumps(content, indent=1, ensure_ascii=False))

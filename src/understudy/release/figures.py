@@ -25,16 +25,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f} %"
 
 
-def seconds(span: float | None) -> str:
-    """`0.4 s`, `12 s`, `3 min 5 s`."""
-    if span is None:
-        return "–"
-    if span < 10:
-        return f"{span:.1f} s"
-    whole = round(span)
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60} s"
-
-
 def times(value: float | None, floor: float | None) -> str:
     """`1.2 × floor`."""
     return "" if value is None or not floor else f"{value / floor:.1f} ×"

@@ -12,7 +12,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from understudy.release.disclosure import is_private, public_view
-from understudy.release.figures import compact, percent, seconds, times
+from understudy.release.figures import compact, percent, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
 from understudy.release.report.relations import pair_squares
@@ -64,7 +64,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    written: dict[str, Callable[..., str]] = {"num": compact, "pct": percent, "seconds": seconds}
+    written: dict[str, Callable[..., str]] = {"num": compact, "pct": percent}
     environment.filters |= {name: _or_dash(function) for name, function in written.items()}
     environment.filters["mechanism"] = _mechanism
     environment.globals |= {

@@ -1,0 +1,90 @@
+"""Effect bounds of singling out, linkability and inference; what was not tried is not cleared."""
+
+from __future__ import annotations
+
+import pytest
+
+from understudy.release.guideline_lines import guideline_lines
+from understudy.release.privacy_lines import privacy_lines
+from understudy.release.thresholds import DEFAULTS
+
+
+def risk(low: float, high: float, **more) -> dict:
+    value = (low + high) / 2
+    found = {"tries": 1000, "attack": 0.2, "control": 0.2 - value, "chance": 0.01}
+    for name in ("residual", "advantage"):
+        found |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return found | more
+
+
+def battery(single=(-0.02, 0.03), link=(-0.01, 0.01), infer=(-0.02, 0.02), corrected=-0.03):
+    secret = {"secret": "income", "method": "model", "corrected_low": corrected}
+    return {
+        "singling_out": {"one_column": None, "many_columns": risk(*single)},
+        "linkability": risk(*link),
+        "inference": [risk(*infer, **secret)],
+        "inference_worst": risk(*infer),
+        "attacks": [{}],
+    }
+
+
+def rulings(found) -> list[str]:
+    return [line.ruling for line in guideline_lines(found, DEFAULTS)]
+
+
+def test_small_gains_pass():
+    assert rulings(battery()) == ["PASS"] * 3
+
+
+@pytest.mark.parametrize(("which", "at"), [("single", 0), ("link", 1), ("infer", 2)])
+def test_an_interval_beyond_the_bound_fails_and_one_across_it_is_inconclusive(which, at):
+    assert rulings(battery(**{which: (0.15, 0.30)}))[at] == "FAIL"
+    lines = guideline_lines(battery(**{which: (0.0, 0.30)}), DEFAULTS)
+    assert lines[at].ruling == "INCONCLUSIVE"
+    assert "up to 30.0 cannot be excluded" in lines[at].detail
+
+
+def test_one_secret_convicts_although_the_halves_chose_another():
+    assert rulings(battery(corrected=0.06))[2] == "FAIL"
+
+
+def test_what_was_not_measured_is_not_cleared():
+    nothing = {"singling_out": {}, "linkability": {}, "inference": [], "attacks": []}
+    assert rulings(nothing) == ["INCONCLUSIVE"] * 3
+    assert rulings({**nothing, "attacks": [{}]})[1] == "INFO"
+    assert guideline_lines({}, DEFAULTS) == []
+
+
+def test_omission_fails_with_its_own_words():
+    group = {
+        "attack": "nearest synthetic row", "stratum": "all", "members": 900, "others": 900,
+        "auc": 0.41, "auc_low": 0.39, "auc_high": 0.43,
+        "tpr_at_5": 0.03, "tpr_at_5_low": 0.02, "tpr_at_5_high": 0.04, "p": 1.0, "p_lower": 0.001,
+    }  # fmt: skip
+    found = {"exchangeable": {"c2st": 0.5, "ok": True}, "power": {"smallest_auc": 0.52}}
+    lines = privacy_lines({**found, "strata": [group]}, DEFAULTS)
+    line = next(line for line in lines if line.name == "membership, unusual people")
+    assert line.ruling == "FAIL"
+    assert "score lower" in line.detail
+
+
+def test_the_best_attack_is_judged_where_it_was_not_chosen():
+    wide = {"name": "lucky", "auc": 0.525, "auc_low": 0.51, "auc_high": 0.54}
+    found = {
+        "exchangeable": {"c2st": 0.5, "ok": True},
+        "power": {"smallest_auc": 0.52},
+        "attacks": [wide],
+    }
+
+    def average(battery) -> str:
+        lines = privacy_lines(battery, DEFAULTS)
+        return next(line.ruling for line in lines if line.name == "membership, on average")
+
+    assert average(found) == "INCONCLUSIVE"
+    chosen = {
+        "stratum": "all", "measure": "auc", "attacks": ["lucky", "lucky"],
+        "value": 0.505, "low": 0.49, "high": 0.52,
+    }  # fmt: skip
+    assert average({**found, "best": [chosen]}) == "PASS"
+    guilty = {**wide, "auc": 0.6, "auc_low": 0.55, "auc_high": 0.65}
+    assert average({**found, "best": [chosen], "attacks": [guilty]}) == "FAIL"
