@@ -59,7 +59,7 @@ def closeness(challenge: Challenge) -> Closeness:
     tie = np.abs(gap) <= SAME
     win = np.where(tie, 0.5, (gap > 0).astype(np.float64))
     # Rows won by one real row are one piece of evidence, so the variance is that of clusters.
-    winner = np.where(gap >= 0, train.index[:, 0], challenge.members + holdout.index[:, 0])
+    winner = np.where(gap >= 0, train.index[:, 0], challenge.member_rows + holdout.index[:, 0])
     share = float(win.mean())
     clusters = np.bincount(winner, win - share)
     error = 1.96 * float(np.sqrt((clusters**2).sum())) / len(win)

@@ -124,21 +124,21 @@ def find_copies(tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Gene
         rounded.append(_rounded(chunks) if numeric else codes)
     whole = _hash(exact)
     tests = [
-        _test(tuple(names[i] for i in key), _hash([exact[i] for i in key]))
+        key_test(tuple(names[i] for i in key), _hash([exact[i] for i in key]))
         for key in _keys(len(columns), sum(t.num_rows for t in tables.values()), rng)
     ]
     train = whole["train"]
     repeats = 1 - len(np.unique(train)) / len(train) if len(train) else 0.0
     return Copies(
-        _test(tuple(names), whole),
-        _test(tuple(names), _hash(rounded)),
+        key_test(tuple(names), whole),
+        key_test(tuple(names), _hash(rounded)),
         min(tests, key=lambda test: test.p, default=None),
         len(tests),
         repeats,
     )
 
 
-def _test(columns: tuple[str, ...], keys: Keys) -> KeyTest:
+def key_test(columns: tuple[str, ...], keys: Keys) -> KeyTest:
     real = np.concatenate([keys["train"], keys["holdout"], keys["reference"]])
     values, first, counts = np.unique(real, return_index=True, return_counts=True)
     once = counts == 1

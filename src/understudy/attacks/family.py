@@ -4,11 +4,14 @@ Leaks hide in few rows, so every attack is also judged where records are most un
 Trying many attacks on many strata would find something by chance; the maximum of the standardised
 statistics under permuted labels says how much. The test is exact when members and others are
 exchangeable given the synthetic and reference tables (Westfall & Young 1993).
+
+Members score higher where a table leaks. They score lower where whoever made it removed the rows
+near them, which tells as much, so ranks are judged on both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +41,9 @@ class Stratum:
 
 @dataclass(frozen=True)
 class StratumResult:
-    """One attack on one stratum; `p` is corrected for all attacks and strata tried."""
+    """One attack on one stratum. `p` (members score higher) and `p_lower` (they score lower) are
+    corrected for all attacks, strata and sides tried.
+    """
 
     attack: str
     stratum: str
@@ -47,6 +52,7 @@ class StratumResult:
     auc: Estimate
     tpr_at_5: Estimate
     p: float
+    p_lower: float
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -61,6 +67,7 @@ class StratumResult:
             "tpr_at_5_low": self.tpr_at_5.low,
             "tpr_at_5_high": self.tpr_at_5.high,
             "p": self.p,
+            "p_lower": self.p_lower,
         }
 
 
@@ -74,14 +81,27 @@ class Family:
     threshold: float
     strata: tuple[StratumResult, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "p": self.p,
+            "strongest": self.strongest,
+            "z": self.z,
+            "threshold": self.threshold,
+        }
 
-def strata(challenge: Challenge, rng: np.random.Generator) -> list[Stratum]:
-    """All rows, and the most outlying tenth and hundredth (each at least 400 rows a side).
+
+def strata(
+    challenge: Challenge,
+    rng: np.random.Generator,
+    named: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> list[Stratum]:
+    """All units, the most outlying tenth and hundredth (each at least 400 units a side), and the
+    groups that somebody `named`, as masks over the units.
 
     Outlierness is the mean distance to the five nearest reference rows. Ties are broken by a random
     key, since the pool lists members first and position would leak the label.
     """
-    outlierness = challenge.values.to_reference.distance.mean(axis=1)
+    outlierness = challenge.outlierness
     m = len(outlierness)
     order = np.lexsort((rng.random(m), -outlierness))
     found = [Stratum("all", np.ones(m, bool))]
@@ -94,6 +114,7 @@ def strata(challenge: Challenge, rng: np.random.Generator) -> list[Stratum]:
         actual = size / m
         label = name if size == int(np.ceil(share * m)) else f"top {100 * actual:.1f} %"
         found.append(Stratum(f"{label} most unusual", rows))
+    found += [Stratum(name, rows) for name, rows in (named or {}).items() if rows.any()]
     return found
 
 
@@ -104,7 +125,7 @@ def family_test(
     rng: np.random.Generator,
     permutations: int = PERMUTATIONS,
 ) -> Family:
-    """Tests every score on every stratum at once; one-sided, members score higher."""
+    """Tests every score on every stratum at once; ranks on both sides, shares on top on one."""
     names: list[tuple[str, str, str]] = []
     weights: list[Floats] = []
     for score in scores:
@@ -120,24 +141,29 @@ def family_test(
     scale = np.sqrt(share * (1 - share) * m / (m - 1))
     labels = is_member.astype(np.float64) - share
     z = matrix @ labels / scale
-    maxima = _null_maxima(matrix, labels, rng, permutations) / scale
-    best = int(np.argmax(z))
+    two_sided = np.array([kind == "AUC" for _, _, kind in names])
+    maxima = _null_maxima(matrix, two_sided, labels, rng, permutations) / scale
+    strength = np.where(two_sided, np.abs(z), z)
+    best = int(np.argmax(strength))
     attack, stratum, kind = names[best]
 
     def corrected(value: float) -> float:
         return float((1 + (maxima >= value).sum()) / (permutations + 1))
 
-    results = tuple(
-        _on_stratum(score, group, is_member, corrected(_strongest(z, names, score, group)))
-        for score in scores
-        for group in groups
-    )
+    results = []
+    for score in scores:
+        for group in groups:
+            own = np.array([name[:2] == (score.name, group.name) for name in names])
+            higher, lower = z[own].max(), (-z[own & two_sided]).max()
+            ps = corrected(higher), corrected(lower)
+            results.append(_on_stratum(score, group, is_member, *ps))
+    side = "" if z[best] >= 0 else ", where members score lower"
     return Family(
-        corrected(z[best]),
-        f"{kind} of {attack} among {stratum}",
+        corrected(strength[best]),
+        f"{kind} of {attack} among {stratum}{side}",
         float(z[best]),
         float(np.quantile(maxima, 0.95)),
-        results,
+        tuple(results),
     )
 
 
@@ -162,7 +188,11 @@ def _spread_out(inside: Floats, rows: NDArray[np.bool_]) -> Floats:
 
 
 def _null_maxima(
-    matrix: Floats, labels: Floats, rng: np.random.Generator, permutations: int
+    matrix: Floats,
+    two_sided: NDArray[np.bool_],
+    labels: Floats,
+    rng: np.random.Generator,
+    permutations: int,
 ) -> Floats:
     maxima = np.empty(permutations)
     small = matrix.astype(np.float32)
@@ -170,26 +200,21 @@ def _null_maxima(
         count = min(BLOCK, permutations - start)
         shuffled = np.tile(labels.astype(np.float32), (count, 1))
         rng.permuted(shuffled, axis=1, out=shuffled)
-        maxima[start : start + count] = (small @ shuffled.T).max(axis=0)
+        found = small @ shuffled.T
+        np.abs(found, out=found, where=two_sided[:, None])
+        maxima[start : start + count] = found.max(axis=0)
     return maxima
 
 
-def _strongest(
-    z: Floats, names: Sequence[tuple[str, str, str]], score: Score, group: Stratum
-) -> float:
-    own = [i for i, name in enumerate(names) if name[:2] == (score.name, group.name)]
-    return float(z[own].max())
-
-
 def _on_stratum(
-    score: Score, group: Stratum, is_member: NDArray[np.bool_], p: float
+    score: Score, group: Stratum, is_member: NDArray[np.bool_], p: float, p_lower: float
 ) -> StratumResult:
     members = score.values[group.rows & is_member]
     others = score.values[group.rows & ~is_member]
     if min(len(members), len(others)) < 2:
         nothing = Estimate(float("nan"), 0.0, 1.0)
-        return StratumResult(score.name, group.name, len(members), len(others), nothing, nothing, p)
-    power, _ = power_at(members, others, 0.05)
-    return StratumResult(
-        score.name, group.name, len(members), len(others), delong(members, others), power, p
-    )
+        measured = nothing, nothing
+    else:
+        measured = delong(members, others), power_at(members, others, 0.05)[0]
+    sizes = len(members), len(others)
+    return StratumResult(score.name, group.name, *sizes, *measured, p, p_lower)

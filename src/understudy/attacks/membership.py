@@ -1,27 +1,43 @@
 """Membership inference: can an attacker tell who was in the training data?
 
-Three scores, in the linear and in the rank space, none of which uses a label: `-d1(x, S)` for an
-attacker who holds only the synthetic table; `log d1(x, R) - log d1(x, S)` and the same with the
-fifth neighbour, density ratios, for one who also holds a reference sample. Power at low false
-positive rates is measured with the threshold from one half of the non-members and the false
-positive rate realised on the other half.
+Every attack gives one number per record, higher for those it takes for members, and uses no label:
+
+* distances, in the linear and in the rank space: `-d1(x, S)` for one who holds only the synthetic
+  table; `log dk(x, R) - log dk(x, S)` with the first, fifth and twentieth neighbour, the density
+  ratio of DOMIAS (van Breugel et al. 2023, arXiv:2302.12580), for one who holds a reference too;
+* the same after quantile re-alignment, where columns lie elsewhere than the reference's;
+* Gen-LRA, rare cells, a classifier of synthetic against reference rows (LOGAN, Hayes et al. 2019),
+  the error profile of models that learnt each column (as in MIA-EPT of the MIDST challenge);
+* and the ensemble: the most convinced of all.
+
+Power at low false positive rates is measured with the threshold from one half of the non-members
+and applied to one half of the members, both ways.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.attacks.challenge import Challenge
-from understudy.evaluation.statistics import Estimate, Floats, clopper_pearson, delong
+from understudy.attacks.challenge import POOL, REFERENCE, SYNTHETIC, Challenge
+from understudy.attacks.learners import Learnt
+from understudy.attacks.likelihood_ratio import gen_lra
+from understudy.attacks.queries import rare_cells
+from understudy.encoding.neighbours import Neighbours
+from understudy.evaluation.discriminator import declared_categories, design, filled
+from understudy.evaluation.samples import Feature
+from understudy.evaluation.statistics import Estimate, Floats, clopper_pearson, delong, midranks
 
 TINY = 1e-6
 """Added to distances before their logarithm."""
 ROC_POINTS = 60
+RATIOS = ((1, "nearest-row ratio"), (5, "neighbourhood ratio"), (20, "wide neighbourhood ratio"))
+MOST_LESSONS, FEWEST_LESSONS = 10_000, 30
+"""Rows of each sort that the classifier learns from."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +62,27 @@ INFORMED = Attacker(
     "the synthetic table",
     "two nearest-neighbour searches; seconds on a laptop",
 )
+CAREFUL = Attacker(
+    INFORMED.knows,
+    INFORMED.access,
+    "each column mapped onto the sample's quantiles, then two nearest-neighbour searches; seconds",
+)
+COUNTING = Attacker(
+    INFORMED.knows, INFORMED.access, "counts of rare combinations of values; seconds on a laptop"
+)
+STATISTICIAN = Attacker(
+    INFORMED.knows, INFORMED.access, "kernel densities around the record; seconds on a laptop"
+)
+MODELLER = Attacker(
+    INFORMED.knows, INFORMED.access, "boosted trees of synthetic against real rows; seconds"
+)
+PROFILER = Attacker(INFORMED.knows, INFORMED.access, "two models of each column; a minute")
+PERSISTENT = Attacker(INFORMED.knows, INFORMED.access, "all the attacks above, made together")
 
 
 @dataclass(frozen=True)
 class Score:
-    """An attack before it is judged: one number per pooled row, higher says member."""
+    """An attack before it is judged: one number per challenged unit, higher says member."""
 
     name: str
     attacker: Attacker
@@ -84,14 +116,61 @@ class Membership:
         }
 
 
-def scores(challenge: Challenge) -> Iterator[Score]:
-    """Every attack's scores of the pooled rows."""
+def scores(
+    challenge: Challenge, learnt: Sequence[Learnt], rng: np.random.Generator
+) -> Iterator[Score]:
+    """Every attack's scores of the pooled rows; `learnt` are models of single columns."""
     for space, found in (("values", challenge.values), ("ranks", challenge.ranks)):
-        ours, theirs = found.to_synthetic, found.to_reference
-        yield Score(f"nearest synthetic row ({space})", OUTSIDER, -ours.to(1))
-        for k, name in ((1, "nearest-row ratio"), (5, "neighbourhood ratio")):
-            ratio = np.log(theirs.to(k) + TINY) - np.log(ours.to(k) + TINY)
-            yield Score(f"{name} ({space})", INFORMED, ratio)
+        yield from _by_distance(space, found.to_synthetic, found.to_reference, INFORMED)
+    if challenge.realigned is not None:
+        yield from _by_distance(
+            "re-aligned", challenge.realigned, challenge.values.to_reference, CAREFUL
+        )
+    near = challenge.values.to_synthetic.index
+    pool, made, known = (challenge.points[role] for role in (POOL, SYNTHETIC, REFERENCE))
+    yield Score("local likelihood ratio", STATISTICIAN, gen_lra(pool, near, made, known))
+    yield Score("rare combinations", COUNTING, rare_cells(challenge.features, rng))
+    told_apart = synthetic_or_reference(challenge.features, rng)
+    if told_apart is not None:
+        yield Score("classifier", MODELLER, told_apart)
+    if learnt:
+        profile = [one.reference.loss - one.synthetic.loss for one in learnt]
+        yield Score("error profile", PROFILER, np.mean(profile, axis=0))
+
+
+def ensemble(tried: Sequence[Score]) -> Score:
+    """For each record the verdict of the attack that is most convinced."""
+    ranks = np.stack([midranks(score.values) for score in tried])
+    return Score("ensemble", PERSISTENT, ranks.max(axis=0))
+
+
+def _by_distance(
+    space: str, ours: Neighbours, theirs: Neighbours, ratio_maker: Attacker
+) -> Iterator[Score]:
+    yield Score(f"nearest synthetic row ({space})", OUTSIDER, -ours.to(1))
+    for k, name in RATIOS:
+        ratio = np.log(theirs.to(k) + TINY) - np.log(ours.to(k) + TINY)
+        yield Score(f"{name} ({space})", ratio_maker, ratio)
+
+
+def synthetic_or_reference(features: Sequence[Feature], rng: np.random.Generator) -> Floats | None:
+    """Log odds that boosted trees give a pooled row of being synthetic rather than reference."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rows = {role: design(features, role) for role in (SYNTHETIC, REFERENCE)}
+    size = min(MOST_LESSONS, *(len(part) for part in rows.values()))
+    if size < FEWEST_LESSONS:
+        return None
+    x = np.concatenate([part[rng.permutation(len(part))[:size]] for part in rows.values()])
+    model = HistGradientBoostingClassifier(
+        max_iter=100,
+        min_samples_leaf=5,
+        early_stopping=False,
+        categorical_features=declared_categories(features),
+        random_state=int(rng.integers(2**31)),
+    )
+    model.fit(filled(x), np.repeat([1, 0], size))
+    return np.asarray(model.decision_function(design(features, POOL)))
 
 
 def judge(score: Score, is_member: NDArray[np.bool_]) -> Membership:
@@ -105,21 +184,35 @@ def judge(score: Score, is_member: NDArray[np.bool_]) -> Membership:
 
 def power_at(members: Floats, others: Floats, rate: float) -> tuple[Estimate, float]:
     """True positive rate at a false positive rate of `rate`, with its exact 95 % interval, and the
-    false positive rate realised on the non-members that did not set the threshold.
+    false positive rate realised on non-members that did not set the threshold.
 
-    Every second non-member sets the threshold, their upper `rate` quantile. Of rows that tie with
-    it the share is flagged that exhausts `rate`, so that crowded scores keep the rate asked for.
+    Each half of the non-members sets the threshold, its upper `rate` quantile, for one half of the
+    members and is checked on the other half. Of rows that tie with it the share is flagged that
+    exhausts `rate`, so that crowded scores keep the rate asked for.
     """
-    setting, checking = others[::2], others[1::2]
-    threshold = np.quantile(setting, 1 - rate, method="higher")
-    room = rate * len(setting) - (setting > threshold).sum()
-    share = min(1.0, max(0.0, room / (setting == threshold).sum()))
+    found = false = checked = 0.0
+    for half in (0, 1):
+        setting, checking = others[half::2], others[1 - half :: 2]
+        if len(setting) == 0:
+            continue
+        threshold, share = threshold_at(setting, rate)
+        found += flagged(members[half::2], threshold, share)
+        false += flagged(checking, threshold, share)
+        checked += len(checking)
+    realised = false / checked if checked else float("nan")
+    return clopper_pearson(round(found), len(members)), realised
 
-    def flagged(scores: Floats) -> float:
-        return float((scores > threshold).sum() + share * (scores == threshold).sum())
 
-    realised = flagged(checking) / len(checking) if len(checking) else float("nan")
-    return clopper_pearson(round(flagged(members)), len(members)), realised
+def threshold_at(others: Floats, rate: float) -> tuple[float, float]:
+    """The upper `rate` quantile, and which share of the scores that tie with it to flag."""
+    threshold = np.quantile(others, 1 - rate, method="higher")
+    room = rate * len(others) - (others > threshold).sum()
+    return float(threshold), float(min(1.0, max(0.0, room / (others == threshold).sum())))
+
+
+def flagged(scores: Floats, threshold: float, share: float) -> float:
+    """How many scores an attacker takes for members."""
+    return float((scores > threshold).sum() + share * (scores == threshold).sum())
 
 
 def roc(members: Floats, others: Floats) -> tuple[tuple[float, float], ...]:

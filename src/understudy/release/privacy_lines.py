@@ -6,21 +6,29 @@ records vanishes in an average.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from understudy.contracts import Line, Ruling
 from understudy.release.figures import percent
+from understudy.release.findings import against, complete, number, unmeasured
+from understudy.release.guideline_lines import guideline_lines
 from understudy.release.thresholds import Thresholds
+from understudy.release.white_box_lines import Released, white_box_lines
 
 AVERAGE = "membership, on average"
 GUESSING_AT_5 = 0.05
 """What guessing finds at five false alarms in a hundred."""
+ENDS = {"value": "", "low": "_low", "high": "_high"}
 
 
-def privacy_lines(battery: Mapping[str, Any], bounds: Thresholds) -> list[Line]:
-    """One `Line` per privacy question; none of them is ever left out."""
+def privacy_lines(
+    battery: Mapping[str, Any], bounds: Thresholds, *, released: Released = "data"
+) -> list[Line]:
+    """One `Line` per privacy question; none of them is ever left out.
+
+    What the model itself gives away decides only where it is `released` or may be queried.
+    """
     precondition = _preconditions(battery, bounds)
     comparable = battery.get("exchangeable", {}).get("ok") is True
     dependent = [
@@ -28,17 +36,19 @@ def privacy_lines(battery: Mapping[str, Any], bounds: Thresholds) -> list[Line]:
         _average(battery, bounds, "auc"),
         _average(battery, bounds, "tpr_at_1"),
         _worst_group(battery, bounds),
+        *guideline_lines(battery, bounds),
+        *white_box_lines(battery, bounds, released),
     ]
     if not comparable:
         dependent = [_suspended(line) for line in dependent]
-    return [precondition, _copies(battery.get("copies") or {}, bounds), *dependent]
+    return [precondition, _copies(battery, bounds), *dependent]
 
 
 def _preconditions(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     name, alike = "a fair comparison", battery.get("exchangeable") or {}
-    smallest = _number(battery.get("power") or {}, "smallest_auc")
-    if _number(alike, "c2st") is None or smallest is None:
-        return _unmeasured(name, "Whether training rows and held-out rows are alike")
+    smallest = number(battery.get("power") or {}, "smallest_auc")
+    if number(alike, "c2st") is None or smallest is None:
+        return unmeasured(name, "Whether training rows and held-out rows are alike")
     measured: dict[str, Any] = {"value": smallest, "bound": bounds.power_auc, "floor": 0.5}
     if alike.get("ok") is not True:
         return Line(
@@ -69,11 +79,18 @@ def _preconditions(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     )
 
 
-def _copies(copies: Mapping[str, Any], bounds: Thresholds) -> Line:
-    name = "copies"
-    tests = list(_copy_tests(copies))
+def _copies(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
+    name, copies = "copies", battery.get("copies") or {}
+    tests = list(_copy_tests(copies, str(battery.get("unit") or "row")))
     if not tests:
-        return _unmeasured(name, "Copies of real records")
+        return unmeasured(name, "Copies of real records")
+    if battery.get("control_rows") == 0:
+        found = copies.get("exact_train") or 0
+        detail = (
+            f"{found:,} records that only one person learnt from has reappear in the synthetic "
+            "table; without rows held out nobody can say whether that is more than coincidence."
+        )
+        return Line(name, "INCONCLUSIVE", detail, "privacy")
     guilty = [
         test
         for test in tests
@@ -99,7 +116,7 @@ def _copies(copies: Mapping[str, Any], bounds: Thresholds) -> Line:
     return Line(name, "PASS", detail, "privacy", **measured)
 
 
-def _copy_tests(copies: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def _copy_tests(copies: Mapping[str, Any], unit: str) -> Iterable[dict[str, Any]]:
     """The tests that were made, as shares of train and of holdout repeated, and a p value."""
     rare = copies.get("rare_keys") or {}
     columns = " + ".join(rare.get("columns") or ())
@@ -107,25 +124,29 @@ def _copy_tests(copies: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         ("whole records", copies, "p", "share_train", "share_holdout"),
         ("rounded records", copies, "near_p", "near_share_train", "near_share_holdout"),
         (f"rare values of {columns}", rare, "p", "share_train", "share_holdout"),
+        *(
+            (f"all {one['column']} of one {unit}", one, "p", "share_train", "share_holdout")
+            for one in sorted(copies.get("profiles") or (), key=lambda one: one["p"])[:1]
+        ),
     )
     for what, source, p, train, holdout in found:
-        if _number(source, p) is None:
+        if number(source, p) is None:
             continue
         # No unique record on a side: nobody there can be given away by a repeat.
         shares = {
-            "train": _number(source, train) or 0.0,
-            "holdout": _number(source, holdout) or 0.0,
+            "train": number(source, train) or 0.0,
+            "holdout": number(source, holdout) or 0.0,
         }
         yield {"what": what, "p": source[p], **shares}
 
 
 def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
     name = "closeness"
-    value, low, high = (_number(closeness, key) for key in ("closer_to_train", "low", "high"))
+    value, low, high = (number(closeness, key) for key in ("closer_to_train", "low", "high"))
     if value is None or low is None or high is None:
-        return _unmeasured(name, "Whether synthetic rows lean on the rows learnt from")
-    ties = _number(closeness, "tie_share") or 0.0
-    ruling = _against(low, high, bounds.closer_share)
+        return unmeasured(name, "Whether synthetic rows lean on the rows learnt from")
+    ties = number(closeness, "tie_share") or 0.0
+    ruling = against(low, high, bounds.closer_share)
     if ruling == "PASS" and ties > bounds.tie_share:
         ruling = "INCONCLUSIVE"
     share, ends = percent(value), f"{percent(low)} to {percent(high)}"
@@ -146,15 +167,21 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
-    """The attack that comes closest to its bound, over all rows."""
+    """One attack beyond its bound convicts; to acquit, the attack that does best on half of the
+    records must keep within it on the other half.
+    """
     names = {"auc": AVERAGE, "tpr_at_1": "membership, few false alarms"}
     bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]
-    attacks = _complete(battery.get("attacks") or (), measure)
+    attacks = complete(battery.get("attacks") or (), measure)
     if not attacks:
-        return _unmeasured(names[measure], "Whether an attacker can tell who was in the data")
-    highest = max(attacks, key=lambda found: found[f"{measure}_high"])
+        return unmeasured(names[measure], "Whether an attacker can tell who was in the data")
+    highest = best_of(battery, "all", measure) or max(
+        attacks, key=lambda one: one[f"{measure}_high"]
+    )
     surest = max(attacks, key=lambda found: found[f"{measure}_low"])
-    ruling = _against(surest[f"{measure}_low"], highest[f"{measure}_high"], bound)
+    ruling = against(surest[f"{measure}_low"], highest[f"{measure}_high"], bound)
+    if surest[f"{measure}_low"] > bound:
+        ruling = "FAIL"
     shown = surest if ruling == "FAIL" else highest
     value, low, high = (shown[measure + end] for end in ("", "_low", "_high"))
     said = {
@@ -173,14 +200,27 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
     return Line(names[measure], ruling, detail, "privacy", value, low, high, bound, guess)
 
 
+def best_of(battery: Mapping[str, Any], stratum: str, measure: str) -> Mapping[str, Any] | None:
+    """The attack chosen on one half of the records and judged on the other, as a finding."""
+    for one in battery.get("best") or ():
+        if (one["stratum"], one["measure"]) == (stratum, measure):
+            name = " or ".join(dict.fromkeys(one["attacks"]))
+            ends = {measure + end: one[key] for key, end in ENDS.items()}
+            return {"name": name, "attack": name, "stratum": stratum, **ends}
+    return None
+
+
 def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     name = "membership, unusual people"
-    limit = GUESSING_AT_5 + bounds.stratum_tolerance
     groups = [
         group
-        for group in _complete(battery.get("strata") or (), "tpr_at_5")
+        for group in complete(battery.get("strata") or (), "tpr_at_5")
         if min(group.get("members", 0), group.get("others", 0)) >= bounds.stratum_rows
     ]
+    hidden = [group for group in groups if _omitted(group, bounds)]
+    if hidden:
+        return _omission(name, min(hidden, key=lambda group: group["auc"]), bounds)
+    limit = GUESSING_AT_5 + bounds.stratum_tolerance
     guilty = [
         group
         for group in groups
@@ -188,13 +228,16 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     ]
     judged = [group for group in groups if group.get("stratum") != "all"]
     if not judged and not guilty:
-        return _unmeasured(name, "Membership among unusual people (400 rows a side are needed)")
-    highest = max(guilty or groups, key=lambda group: group["tpr_at_5_high"])
+        return unmeasured(name, "Membership among unusual people (400 rows a side are needed)")
+    strata = dict.fromkeys(group["stratum"] for group in groups)
+    chosen = [best_of(battery, stratum, "tpr_at_5") for stratum in strata]
+    fair = [one for one in chosen if one is not None]
+    highest = max(guilty or fair or groups, key=lambda group: group["tpr_at_5_high"])
     value, low, high = (highest["tpr_at_5" + end] for end in ("", "_low", "_high"))
-    where = "all rows" if highest["stratum"] == "all" else f"the {highest['stratum']} rows"
     said = (
-        f"Among {where} the attack that does best ({highest['attack']}) finds {percent(value)} of "
-        f"members [{percent(low)}, {percent(high)}] at five false alarms in a hundred"
+        f"Among {_where(highest)} the attack that does best ({highest['attack']}) finds "
+        f"{percent(value)} of members [{percent(low)}, {percent(high)}] at five false alarms in a "
+        "hundred"
     )
     ruling: Ruling = "PASS" if high <= bounds.stratum_tpr_at_5 else "INCONCLUSIVE"
     detail = f"{said}, within the bound of {percent(bounds.stratum_tpr_at_5, 0)}."
@@ -202,37 +245,42 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
         blind = _blind_spot(battery, rarest=True)
         detail = f"{said}; a leak up to {percent(high, 0)} cannot be excluded{blind}."
     if guilty:
-        auc, p = _number(highest, "auc"), _number(highest, "p")
+        auc, p = number(highest, "auc"), number(highest, "p")
         ruling = "FAIL"
         detail = f"{said}; guessing finds 5 %"
         detail += f". Its AUC there is {auc:.3f}" if auc is not None else ""
         detail += f" (p {p:.3f} after correcting for all attacks tried)." if p is not None else "."
-    return Line(
-        name,
-        ruling,
-        detail,
-        "privacy",
-        value,
-        low,
-        high,
-        bounds.stratum_tpr_at_5,
-        GUESSING_AT_5,
+    measured = (value, low, high, bounds.stratum_tpr_at_5, GUESSING_AT_5)
+    return Line(name, ruling, detail, "privacy", *measured)
+
+
+def _where(group: Mapping[str, Any]) -> str:
+    return "all rows" if group["stratum"] == "all" else f"the {group['stratum']} rows"
+
+
+def _omitted(group: Mapping[str, Any], bounds: Thresholds) -> bool:
+    """Members score lower than strangers, beyond chance and by an amount that matters."""
+    p, high = number(group, "p_lower"), number(group, "auc_high")
+    significant = p is not None and p <= bounds.family_p
+    return significant and high is not None and group["auc"] < 1 - bounds.auc and high < 0.5
+
+
+def _omission(name: str, group: Mapping[str, Any], bounds: Thresholds) -> Line:
+    detail = (
+        f"Among {_where(group)} members score lower than strangers ({group['attack']}, AUC "
+        f"{group['auc']:.3f}, p {group['p_lower']:.3f} after correcting for all attacks tried): "
+        "rows near to theirs were removed, and the gap points at them as a copy would."
     )
+    ends = (group["auc"], group["auc_low"], group["auc_high"])
+    return Line(name, "FAIL", detail, "privacy", *ends, 1 - bounds.auc, 0.5)
 
 
 def _beyond_chance(group: Mapping[str, Any], bounds: Thresholds, limit: float) -> bool:
     """Significant over the whole family of attacks, and of a size that matters."""
-    p, auc = _number(group, "p"), _number(group, "auc")
+    p, auc = number(group, "p"), number(group, "auc")
     if p is None or p > bounds.family_p:
         return False
     return bool(group["tpr_at_5"] > limit or (auc is not None and auc > bounds.stratum_auc))
-
-
-def _against(low: float, high: float, bound: float) -> Ruling:
-    """Small is good: the whole interval must lie on one side of the bound."""
-    if low > bound:
-        return "FAIL"
-    return "PASS" if high <= bound else "INCONCLUSIVE"
 
 
 def _suspended(line: Line) -> Line:
@@ -250,26 +298,11 @@ def _suspended(line: Line) -> Line:
     )
 
 
-def _unmeasured(name: str, what: str) -> Line:
-    return Line(name, "INCONCLUSIVE", f"{what} was not measured.", "privacy")
-
-
-def _complete(found: Sequence[Mapping[str, Any]], measure: str) -> list[Mapping[str, Any]]:
-    """Findings that carry the measure with its interval."""
-    ends = (measure, f"{measure}_low", f"{measure}_high")
-    return [one for one in found if all(_number(one, end) is not None for end in ends)]
-
-
-def _number(source: Mapping[str, Any], key: str) -> float | None:
-    value = source.get(key)
-    return None if value is None or math.isnan(value) else float(value)
-
-
 def _blind_spot(battery: Mapping[str, Any], *, rarest: bool = False) -> str:
     """The smallest leak this audit could have seen, as the end of a sentence."""
     power = battery.get("power") or {}
-    smallest = _number(power, "smallest_auc_rarest") if rarest else None
-    smallest = _number(power, "smallest_auc") if smallest is None else smallest
+    smallest = number(power, "smallest_auc_rarest") if rarest else None
+    smallest = number(power, "smallest_auc") if smallest is None else smallest
     if smallest is None:
         return ""
     return f", and the smallest leak that could have been seen is an AUC of {smallest:.3f}"

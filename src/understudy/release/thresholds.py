@@ -67,6 +67,22 @@ class Thresholds:
     tie_share: float = _bound(
         0.90, "where nine in ten distances tie, a comparison of distances sees nothing"
     )
+    singling_out: float = _bound(
+        0.10,
+        "of a hundred bets that a predicate singles out somebody learnt from, ten more come true "
+        "than about strangers; the nearest bound that 20,000 rows can confirm (Opinion 05/2014, "
+        "WP216, names the risk and no number)",
+    )
+    linkability: float = _bound(
+        0.05,
+        "five people in a hundred more than among strangers are linked across two sources (WP216 "
+        "names the risk and no number)",
+    )
+    inference: float = _bound(
+        0.05,
+        "a secret is guessed right for five people in a hundred more than among strangers (WP216 "
+        "names the risk and no number)",
+    )
     power_auc: float = _bound(
         0.55, "an audit that cannot see an average AUC of .55 should clear nobody"
     )
@@ -76,6 +92,19 @@ class Thresholds:
     utility_loss: float = _bound(
         0.05,
         "a model trained on the synthetic rows may lose five points of its score on real rows",
+    )
+    rare_coverage: float = _bound(
+        0.8,
+        "held-out rare rows are met at least eight tenths as often as another real sample of the "
+        "same size meets them",
+    )
+    rare_rate: float = _bound(
+        1.5, "rare rows may be at most half as frequent again as in reality, and as much rarer"
+    )
+    rare_p: float = _bound(
+        0.01,
+        "stricter than the audit's own family-wise test, which judges the same leak with all "
+        "attacks; a second test at .05 would double its false alarms",
     )
 
     def as_list(self) -> list[dict[str, Any]]:

@@ -1,0 +1,6 @@
+"""Does the audit still work? Planted leaks must be caught, and harmless tables must pass."""
+
+from understudy.selfcheck.cases import CASES, Case
+from understudy.selfcheck.judge import Outcome, selfcheck
+
+__all__ = ["CASES", "Case", "Outcome", "selfcheck"]
