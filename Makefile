@@ -22,7 +22,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(INSTALL) '.[demo,dev]'
+	$(INSTALL) '.[demo,deep,dev]'
 	@touch $@
 
 $(VENV)/.all: $(BIN)/python pyproject.toml constraints.txt

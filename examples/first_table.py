@@ -1,7 +1,8 @@
 """Fit the tree engine on a frame, ask for rows, judge them. Runs in seconds; writes nothing."""
 
-import understudy as us
 from statsmodels.datasets import randhie
+
+import understudy as us
 
 visits = randhie.load_pandas().data.sample(6_000, random_state=0).astype({"mdvis": "int64"})
 learnt, kept_back = visits.iloc[:4_000], visits.iloc[4_000:]

@@ -5,8 +5,9 @@ import os
 import tempfile
 from pathlib import Path
 
-import understudy as us
 from statsmodels.datasets import randhie
+
+import understudy as us
 
 folder = Path(tempfile.mkdtemp())
 os.environ.setdefault("UNDERSTUDY_HOME", str(folder / "home"))  # where the ledger lives
@@ -18,5 +19,5 @@ print(run.verdict.ruling, "-", run.verdict.because)
 if run.bundle is not None:
     certificate = json.loads((run.bundle / "certificate.json").read_text())
     statement = certificate["privacy"]["statement"]
-    print(f"epsilon {statement['epsilon']:.3f}, delta {statement['delta']:g}, for {statement['unit']}")
+    print(f"epsilon {statement['epsilon']:.3f}, delta {statement['delta']:g}")
     print(f"{len(statement['events'])} looks at real rows, all of them in the ledger")

@@ -71,7 +71,7 @@ def test_every_kind_and_tiny_tables_are_measured_or_noted(rows, target):
     assert json.loads(json.dumps(card, allow_nan=False)) == card
     assert set(card) == {
         "format", "rows", "target", "measurements", "columns",
-        "pairs", "correlations", "utility", "notes",
+        "pairs", "correlations", "lost_levels", "utility", "classes", "fairness", "rare", "notes",
     }  # fmt: skip
     assert card["rows"] == dict.fromkeys(
         ("train", "holdout", "reference", "synthetic", "compared"), rows
@@ -91,6 +91,29 @@ def test_no_rows_is_said():
     card = evaluate(full, full, full, empty, seed=0).as_dict()
     assert card["measurements"] == {}
     assert any("nothing to compare" in note for note in card["notes"])
+
+
+def test_holes_constants_and_one_answer_are_noted_not_fatal():
+    schema = one_table("holes", [Number(name="x"), Number(name="c"), Category(name="y")])
+
+    def holed(seed: int) -> Dataset:
+        rng = np.random.default_rng(seed)
+        x = pa.array(rng.normal(size=300), mask=rng.random(300) < 0.97)
+        return Dataset.single(schema, pa.table({"x": x, "c": np.ones(300), "y": ["one"] * 300}))
+
+    data = [holed(seed) for seed in range(4)]
+    card = evaluate(*data, target="y", sensitive="y", full=True, seed=0).as_dict()
+    assert json.loads(json.dumps(card, allow_nan=False)) == card
+    assert any("utility of target y" in note for note in card["notes"])
+    assert any("fairness over y" in note for note in card["notes"])
+
+
+def test_a_table_of_keys_alone_is_said():
+    schema = one_table("keys", [Identifier(name="key")])
+    data = [Dataset.single(schema, pa.table({"key": np.arange(60) + 60 * i})) for i in range(4)]
+    card = evaluate(*data, seed=0).as_dict()
+    assert card["rare"]["entries"] == []
+    assert any("key: identifier" in note for note in card["notes"])
 
 
 def test_unknown_target_is_refused():

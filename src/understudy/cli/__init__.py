@@ -18,6 +18,7 @@ VERBS = {
     "report": "Opens a run's report, or compares two runs.",
     "engines": "What engines there are and when to take them.",
     "ledger": "What was spent on a dataset (show), whether it is whole (verify), its cap (cap).",
+    "selfcheck": "Planted leaks must be caught, harmless tables must pass.",
     "replay": "The neighbouring-datasets test for any engine that keeps a budget.",
 }
 

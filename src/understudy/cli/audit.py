@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.options import Json, Threads
+from understudy.cli.options import Delimiter, Encoding, Json, Nulls, Threads
 
 
 def audit(
     train: Annotated[str, typer.Option(help="The rows the generator learnt from.")],
-    holdout: Annotated[str, typer.Option(help="Rows of the same people-pool it never saw.")],
     synthetic: Annotated[str, typer.Option(help="The rows to judge.")],
+    holdout: Annotated[
+        str | None,
+        typer.Option(help="Rows of the same people-pool it never saw; little is said without."),
+    ] = None,
     reference: Annotated[
         str | None, typer.Option(help="A third real sample; part of the holdout when not given.")
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Column that names whom to protect.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Rows to judge separately, as a condition; repeatable.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="`tabsyn`: the figures of the TabSyn and TabDiff papers, and no verdict."
+        ),
+    ] = None,
+    null: Nulls = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the report.")] = None,
     threads: Threads = 1,
     json: Json = False,
@@ -26,8 +42,22 @@ def audit(
     from understudy.cli.verdict import EXIT, print_json, print_verdict
     from understudy.pipeline.audit import audit as judge
 
+    spelled = {"nulls": tuple(null or ()), "delimiter": delimiter, "encoding": encoding}
+    if protocol is not None:
+        _papers_figures(protocol, (train, holdout, synthetic), target, spelled, json)
+        return
     with shown() as progress:
-        done = judge(train, holdout, synthetic, reference, target=target, progress=progress)
+        done = judge(
+            train,
+            holdout,
+            synthetic,
+            reference,
+            target=target,
+            unit=unit,
+            groups=tuple(group or ()),
+            progress=progress,
+            **spelled,
+        )
     files = {}
     if out is not None:
         import json as plain
@@ -44,3 +74,27 @@ def audit(
     else:
         print_verdict(done.verdict, files)
     raise typer.Exit(EXIT[done.verdict.ruling])
+
+
+def _papers_figures(
+    protocol: str,
+    tables: tuple[str, str | None, str],
+    target: str | None,
+    spelled: dict[str, Any],
+    json: bool,
+) -> None:
+    """Prints what papers report, so that figures can be set side by side."""
+    from understudy.cli.verdict import print_json
+    from understudy.errors import PlanError, suggest
+    from understudy.pipeline.audit import tabsyn
+
+    if protocol != "tabsyn":
+        raise PlanError(f"no protocol called {protocol!r}. {suggest(protocol, ['tabsyn'])}")
+    found = tabsyn(*tables, target=target, **spelled)
+    if json:
+        print_json(found)
+        return
+    for measure in found["measures"]:
+        told = f"{measure['name']:<28} {measure['value']:>10.4f}"
+        real = measure.get("floor")
+        print(told + (f"   real rows in its place {real:.4f}" if real is not None else ""))

@@ -14,12 +14,12 @@ NOTES = (
     "people assigned at random to insurance plans; public domain, shipped with statsmodels.",
     "mdvis: visits to a doctor in the year (the target). lncoins: log of the coinsurance rate + 1. "
     "idp: has an individual deductible. lpi: log of the yearly participation payment. fmde: log of "
-    "the maximum deductible. physlm: physical limitation. disea: number of chronic diseases. hlthg, "
-    "hlthf, hlthp: health self-rated good, fair, poor.",
+    "the maximum deductible. physlm: physical limitation. disea: number of chronic diseases. "
+    "hlthg, hlthf, hlthp: health self-rated good, fair, poor.",
     "The person behind a person-year is not in the table, and 55 % of rows repeat an earlier one "
-    "(years in which nothing changed, and people of the same family plan). Rows that several people "
-    "share give nobody away; copies are judged on records that only one row holds, against what "
-    "chance repeats of rows never seen.",
+    "(years in which nothing changed, and people of the same family plan). Rows that several "
+    "people share give nobody away; copies are judged on records that only one row holds, against "
+    "what chance repeats of rows never seen.",
 )
 
 

@@ -33,11 +33,11 @@ class Draws:
     train: Floats
 
 
-def resample(samples: Samples, size: int, rng: np.random.Generator) -> Draws:
-    """`DRAWS` resamples of `size` rows from each of the two."""
+def resample(samples: Samples, size: int, rng: np.random.Generator, draws: int = DRAWS) -> Draws:
+    """`draws` resamples of `size` rows from each of the two."""
     return Draws(
-        bootstrap_weights(samples.size("synthetic"), size, DRAWS, rng),
-        bootstrap_weights(samples.size("train"), size, DRAWS, rng),
+        bootstrap_weights(samples.size("synthetic"), size, draws, rng),
+        bootstrap_weights(samples.size("train"), size, draws, rng),
     )
 
 
@@ -46,7 +46,7 @@ def of_columns(samples: Samples, draws: Draws) -> tuple[list[dict[str, Any]], Fo
     errors = [compare_column(f, draws.synthetic, draws.train) for f in samples.features]
     order = np.argsort([-np.nan_to_num(e.shape, nan=-1.0) for e in errors], kind="stable")
     n = samples.size("synthetic")
-    shape = _summary(
+    shape = summary(
         "shape_error",
         np.array([e.shape for e in errors]),
         np.stack([e.shape_replicates for e in errors], axis=1),
@@ -55,7 +55,7 @@ def of_columns(samples: Samples, draws: Draws) -> tuple[list[dict[str, Any]], Fo
         "mean difference of single columns from train (SDMetrics Shape, 100 - score)",
         "%",
     )
-    wasserstein = _summary(
+    wasserstein = summary(
         "wasserstein",
         np.array([e.wasserstein for e in errors]),
         np.stack([e.wasserstein_replicates for e in errors], axis=1),
@@ -78,7 +78,7 @@ def shape_on_holdout(samples: Samples, rng: np.random.Generator) -> Measurement 
         compare_column(f, draws.synthetic, draws.train, real="holdout") for f in samples.features
     ]
     replicates = np.stack([e.shape_replicates for e in errors], axis=1)
-    return _summary(
+    return summary(
         "shape_error_holdout",
         _mean(replicates, axis=0),
         replicates,
@@ -97,7 +97,7 @@ def of_pairs(features: Sequence[Feature], draws: Draws) -> tuple[dict[str, Any],
     replicates = 100 * pair_errors(deciles, "synthetic", weights=draws.synthetic)
     floors = 100 * pair_errors(deciles, "train", weights=draws.train)
     upper = np.triu_indices(len(features), 1)
-    pair = _summary(
+    pair = summary(
         "pair_error",
         errors[upper],
         replicates[:, *upper],
@@ -106,7 +106,7 @@ def of_pairs(features: Sequence[Feature], draws: Draws) -> tuple[dict[str, Any],
         "mean 2-way total variation from train over all pairs, numbers in deciles",
         "%",
     )
-    trend = _summary(
+    trend = summary(
         "trend_error",
         _trend(features, "synthetic", None)[0][upper],
         _trend(features, "synthetic", draws.synthetic)[:, *upper],
@@ -149,7 +149,7 @@ def of_correlations(features: Sequence[Feature], draws: Draws) -> tuple[dict[str
         matrices = [correlations.association(features, role, w) for w in weights[:MATRIX_DRAWS]]
         return np.stack([np.abs(matrix - real)[upper] for matrix in matrices])
 
-    error = _summary(
+    error = summary(
         "correlation_error",
         np.abs(synthetic - real)[upper],
         gaps("synthetic", draws.synthetic),
@@ -167,7 +167,7 @@ def of_correlations(features: Sequence[Feature], draws: Draws) -> tuple[dict[str
     return matrices, [error]
 
 
-def _summary(
+def summary(
     name: str,
     values: Floats,
     replicates: Floats,

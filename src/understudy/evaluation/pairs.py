@@ -83,10 +83,11 @@ def _pair_error(a: Binned, b: Binned, other: str, real: str, weights: Floats | N
         ours, theirs, size = cell[: len(ours)], cell[len(ours) :], len(used)
     truth = np.bincount(ours, minlength=size) / max(1, len(ours))
     rows = [None] if weights is None else weights
-    return np.array([_variation(truth, np.bincount(theirs, w, size)) for w in rows])
+    return np.array([variation(truth, np.bincount(theirs, w, size)) for w in rows])
 
 
-def _variation(truth: Floats, counts: NDArray[np.generic]) -> float:
+def variation(truth: Floats, counts: NDArray[np.generic]) -> float:
+    """Total variation of shares from counts; NaN where nothing was counted."""
     total = counts.sum()
     return float(0.5 * np.abs(truth - counts / total).sum()) if total else float("nan")
 

@@ -2,29 +2,37 @@
 
 `floor` is real against real at the synthetic's size: for statistics judged against train, the mean
 over bootstrap resamples of train against train; for the C2ST, a train sample against the holdout;
-for utility, the same model trained on as many real rows. Measurements called `*_holdout` judge the
-synthetic table against the holdout, at equal sizes, with a train sample as floor: they also carry
-the holdout's own sampling noise. What cannot be measured is left out, with a note.
+for utility, the same model trained on as many real rows; for clouds of points and rare events,
+train in the synthetic table's place. Measurements called `*_holdout` judge the synthetic table
+against the holdout, at equal sizes, with a train sample as floor: they also carry the holdout's own
+sampling noise. What cannot be measured is left out, with a note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.contracts import Measurement
 from understudy.data.dataset import Dataset
 from understudy.evaluation import fidelity
+from understudy.evaluation.classes import fairness, per_class
+from understudy.evaluation.detection import detection
 from understudy.evaluation.discriminator import c2st, rows_a_side
+from understudy.evaluation.levels import levels_kept
+from understudy.evaluation.manifold import manifold
+from understudy.evaluation.marginals import information_error, triple_error
+from understudy.evaluation.predictions import Predictions, predict
+from understudy.evaluation.rare import RareCard, rare_events
 from understudy.evaluation.samples import ROLES, Feature, Samples, collect
 from understudy.evaluation.statistics import plain
-from understudy.evaluation.utility import Utility, tstr
+from understudy.evaluation.utility import Utility, augmentation, trts, tstr
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
 
-STEPS = ("columns", "pairs", "correlations", "discriminator", "utility")
+STEPS = ("columns", "pairs", "correlations", "manifold", "discriminator", "utility", "rare events")
 MOST_PAIR_COLUMNS = 60
 
 
@@ -38,7 +46,11 @@ class Scorecard:
     columns: tuple[dict[str, Any], ...]
     pairs: dict[str, Any]
     correlations: dict[str, Any]
+    lost_levels: tuple[dict[str, Any], ...]
     utility: tuple[Utility, ...]
+    classes: tuple[dict[str, Any], ...]
+    fairness: dict[str, Any] | None
+    rare: RareCard
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,7 +63,11 @@ class Scorecard:
                 "columns": self.columns,
                 "pairs": self.pairs,
                 "correlations": self.correlations,
+                "lost_levels": self.lost_levels,
                 "utility": [result.as_dict() for result in self.utility],
+                "classes": self.classes,
+                "fairness": self.fairness,
+                "rare": self.rare.as_dict(),
                 "notes": self.notes,
             }
         )
@@ -65,61 +81,111 @@ def evaluate(
     synthetic: Dataset,
     *,
     target: str | None = None,
+    rare: Mapping[str, object] | None = None,
+    sensitive: str | None = None,
+    budget: tuple[float, float] | None = None,
+    full: bool = False,
     seed: int = 0,
     progress: Progress = silent,
     workers: int = 1,
 ) -> Scorecard:
     """Measures `synthetic` against `train` (what it learnt) and `holdout` (what it never saw).
 
-    `target` adds utility: models that predict it. Deterministic in `seed`, for any number of
-    `workers`. Raises `ColumnError` for a target that the table does not have.
+    `target` adds utility: models that predict it. `rare` names levels to watch (column -> level or
+    levels), `sensitive` a column whose groups are compared for fairness, `budget` the (epsilon,
+    delta) spent. `full` repeats models and adds what takes longer. Deterministic in `seed`, for any
+    number of `workers`. Raises `ColumnError` for a column that the table does not have.
     """
     spec = train.schema.table()
-    if target is not None:
-        spec.column(target)
+    for name in (target, sensitive, *(rare or ())):
+        if name is not None:
+            spec.column(name)
     samples = collect(train, holdout, reference, synthetic, seed=seed)
     notes = list(samples.notes)
 
     def begin(step: str) -> None:
         progress(ProgressEvent("evaluate", STEPS.index(step), len(STEPS), step))
 
-    begin("columns")
-    columns: list[dict[str, Any]] = []
-    pairs: dict[str, Any] = {"columns": [], "error": [], "floor": []}
-    related: dict[str, Any] = {"columns": [], "real": [], "synthetic": [], "measure": []}
-    found: list[Measurement | None] = []
-    if samples.size("train") and samples.size("synthetic") and samples.features:
-        rng = stream(seed, "evaluation", "bootstrap")
-        draws = fidelity.resample(samples, samples.size("synthetic"), rng)
-        columns, of_columns = fidelity.of_columns(samples, draws)
-        on_holdout = fidelity.shape_on_holdout(samples, rng)
-        few = _few(samples.features, notes)
-        begin("pairs")
-        pairs, of_pairs = fidelity.of_pairs(few, draws)
-        begin("correlations")
-        related, of_correlations = fidelity.of_correlations(few, draws)
-        found += [*of_columns, on_holdout, *of_pairs, *of_correlations]
-    else:
-        notes.append("nothing to compare: no rows, or no column of a kind that is learnt")
+    compared = _distributions(samples, target, seed, begin, notes)
+    found = [*compared.found]
+    if compared.columns:
+        begin("manifold")
+        found += manifold(samples, spec, stream(seed, "evaluation", "manifold"))
     begin("discriminator")
     found.append(_discriminator(samples, seed, workers, notes))
+    found.append(detection(samples.features, stream(seed, "evaluation", "detection")))
     begin("utility")
-    utility = []
+    learnt = None
     if target is not None:
-        utility = tstr(samples, spec, target, stream(seed, "evaluation", "utility"))
+        learnt = predict(samples, spec, target, stream(seed, "evaluation", "utility"), full=full)
+    utility = tstr(learnt) if learnt is not None else []
+    if target is not None:
         found.append(_utility(target, utility, samples, notes))
+    if learnt is not None:
+        found += [trts(learnt, stream(seed, "evaluation", "reversed")), *augmentation(learnt)]
+    gaps = _fairness(samples, learnt, sensitive, notes)
+    begin("rare events")
+    events = rare_events(
+        samples, train.schema, target=target, found=learnt, named=rare, budget=budget, seed=seed
+    )
+    notes += events.notes
     progress(ProgressEvent("evaluate", len(STEPS), len(STEPS), "done"))
     datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)
     return Scorecard(
         {role: data.num_rows for role, data in datasets} | {"compared": samples.size("synthetic")},
         target,
         {one.name: one for one in found if one is not None},
-        tuple(columns),
-        pairs,
-        related,
+        compared.columns,
+        compared.pairs,
+        compared.related,
+        compared.lost,
         tuple(utility),
+        tuple(per_class(learnt)) if learnt is not None else (),
+        gaps,
+        events,
         tuple(notes),
     )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Columns, pairs and what lies beyond them; empty where there is nothing to compare."""
+
+    columns: tuple[dict[str, Any], ...]
+    pairs: dict[str, Any]
+    related: dict[str, Any]
+    lost: tuple[dict[str, Any], ...]
+    found: tuple[Measurement | None, ...]
+
+
+def _distributions(
+    samples: Samples,
+    target: str | None,
+    seed: int,
+    begin: Callable[[str], None],
+    notes: list[str],
+) -> _Compared:
+    """Everything that counts rows, under one set of bootstrap draws."""
+    begin("columns")
+    if not (samples.size("train") and samples.size("synthetic") and samples.features):
+        notes.append("nothing to compare: no rows, or no column of a kind that is learnt")
+        pairs: dict[str, Any] = {"columns": [], "error": [], "floor": []}
+        related: dict[str, Any] = {"columns": [], "real": [], "synthetic": [], "measure": []}
+        return _Compared((), pairs, related, (), ())
+    rng = stream(seed, "evaluation", "bootstrap")
+    draws = fidelity.resample(samples, samples.size("synthetic"), rng)
+    columns, of_columns = fidelity.of_columns(samples, draws)
+    on_holdout = fidelity.shape_on_holdout(samples, rng)
+    few = _few(samples.features, notes)
+    begin("pairs")
+    pairs, of_pairs = fidelity.of_pairs(few, draws)
+    triples = triple_error(samples.features, draws, stream(seed, "evaluation", "triples"))
+    information = information_error(few, draws, stream(seed, "evaluation", "information"))
+    kept, lost = levels_kept(few, target, stream(seed, "evaluation", "levels"))
+    begin("correlations")
+    related, of_correlations = fidelity.of_correlations(few, draws)
+    found = (*of_columns, on_holdout, *of_pairs, triples, information, *of_correlations, *kept)
+    return _Compared(tuple(columns), pairs, related, tuple(lost), found)
 
 
 def _discriminator(
@@ -166,6 +232,21 @@ def _utility(
         "real rows; the interval is that of the paired difference",
         "higher",
     )
+
+
+def _fairness(
+    samples: Samples, learnt: Predictions | None, sensitive: str | None, notes: list[str]
+) -> dict[str, Any] | None:
+    if sensitive is None:
+        return None
+    feature = next((f for f in samples.features if f.name == sensitive), None)
+    gaps = fairness(learnt, feature) if learnt is not None and feature is not None else None
+    if gaps is None:
+        notes.append(
+            f"fairness over {sensitive}: needs a target with classes and two groups that are large "
+            "enough to compare"
+        )
+    return gaps
 
 
 def _few(features: Sequence[Feature], notes: list[str]) -> Sequence[Feature]:

@@ -2,35 +2,30 @@
 
 Several models are trained on as many real rows as synthetic ones and judged on the same holdout,
 which no engine saw. The difference has a paired bootstrap interval over the holdout. Levels of the
-target are scored one against the rest (mean ROC AUC), numbers by R2.
+target are scored one against the rest (mean ROC AUC), numbers by R2. The reverse, train on real and
+test on synthetic (TRTS), and augmentation, real and synthetic rows together, are beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.encoding.metric import MetricSpace
-from understudy.evaluation.discriminator import MOST_CELLS, declared_categories, design, filled
-from understudy.evaluation.samples import Feature, Samples
+from understudy.contracts import Measurement
+from understudy.evaluation.predictions import DRAWS, TREES, Predictions
 from understudy.evaluation.statistics import Floats, bootstrap_weights, resampled_auc
-from understudy.schema import Table
-
-MOST_ROWS = 20_000
-FEWEST_ROWS = 30
-MOST_CLASSES = 20
-DRAWS = 200
-MODELS = ("boosted trees", "linear", "random forest")
 
 
 @dataclass(frozen=True)
 class Utility:
-    """One model's score on the holdout; `low`, `high` bound `difference` = synthetic - real."""
+    """One model's score on the holdout; `low`, `high` bound `difference` = synthetic - real.
+
+    Over `repeats` resamples of the training rows the scores have the standard deviations
+    `spread_real` and `spread_synthetic` (None for one repeat).
+    """
 
     model: str
     metric: str
@@ -38,6 +33,9 @@ class Utility:
     trained_on_synthetic: float
     low: float
     high: float
+    repeats: int = 1
+    spread_real: float | None = None
+    spread_synthetic: float | None = None
 
     @property
     def difference(self) -> float:
@@ -52,149 +50,121 @@ class Utility:
             "low": self.low,
             "high": self.high,
             "difference": self.difference,
+            "repeats": self.repeats,
+            "spread_real": self.spread_real,
+            "spread_synthetic": self.spread_synthetic,
         }
 
 
-def tstr(samples: Samples, spec: Table, target: str, rng: np.random.Generator) -> list[Utility]:
-    """Every model's `Utility`; empty when target or rows do not allow the comparison."""
-    by_name = {feature.name: feature for feature in samples.features}
-    feature = by_name.get(target)
-    others = [f for f in samples.features if f.name != target]
-    if feature is None or not others:
-        return []
-    most = min(MOST_ROWS, max(FEWEST_ROWS, MOST_CELLS // len(others)))
-    rows = _rows(feature, most, rng)
-    if min(len(index) for index in rows.values()) < FEWEST_ROWS:
-        return []
-    answers = {role: _answers(feature, role)[index] for role, index in rows.items()}
-    if any(len(np.unique(answers[role])) < 2 for role in answers):
-        return []
-    classes = None if _is_number(feature) else np.unique(answers["holdout"])
-    weights = bootstrap_weights(len(rows["holdout"]), len(rows["holdout"]), DRAWS, rng)
-    trees = {role: design(others, role)[index] for role, index in rows.items()}
-    points = _linear_points(samples, spec, target, rows)
-    seed = int(rng.integers(2**31))
-    results = []
-    for name in MODELS:
-        inputs = points if name == "linear" else trees
-        if inputs["holdout"].shape[1] == 0:
-            continue
-        scores = {
-            role: _predict(
-                name, inputs[role], answers[role], inputs["holdout"], classes, others, seed
-            )
-            for role in ("train", "synthetic")
-        }
-        results.append(_compare(name, scores, answers["holdout"], classes, weights))
-    return results
+def tstr(found: Predictions) -> list[Utility]:
+    """Every model's `Utility`."""
+    return [_compare(found, name) for name in found.models]
 
 
-def _rows(feature: Feature, most: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-    """Rows with a known target: as many of train as of synthetic, and the holdout's."""
-    known = {role: np.flatnonzero(~feature.missing(role)) for role in feature.values}
-    size = min(len(known["train"]), len(known["synthetic"]), most)
-    return {
-        "train": rng.permutation(known["train"])[:size],
-        "synthetic": rng.permutation(known["synthetic"])[:size],
-        "holdout": rng.permutation(known["holdout"])[:MOST_ROWS],
-    }
-
-
-def _is_number(feature: Feature) -> bool:
-    """Whether the target is a quantity; a number with two values is a label."""
-    return feature.numeric and len(np.unique(feature.present("train"))) > 2
-
-
-def _answers(feature: Feature, role: str) -> NDArray[np.generic]:
-    values = feature.values[role]
-    return values if feature.numeric else np.minimum(values, MOST_CLASSES)
-
-
-def _linear_points(
-    samples: Samples, spec: Table, target: str, rows: dict[str, NDArray[np.int64]]
-) -> dict[str, Floats]:
-    columns = tuple(c for c in spec.columns if c.name != target)
-    narrowed = Table(name=spec.name, columns=columns)
-    space = MetricSpace.fit(samples.tables["reference"], narrowed)
-    return {
-        role: space.transform(samples.tables[role].take(pa.array(index))).astype(np.float64)
-        for role, index in rows.items()
-    }
-
-
-def _predict(
-    name: str,
-    inputs: Floats,
-    answers: NDArray[np.generic],
-    queries: Floats,
-    classes: NDArray[np.generic] | None,
-    features: Sequence[Feature],
-    seed: int,
-) -> Floats:
-    """Scores on `queries`: [n, 1] predictions, or [n, classes] probabilities (0: never learnt)."""
-    model = _model(name, classes is not None, features, seed).fit(filled(inputs), answers)
-    if classes is None:
-        return np.asarray(model.predict(queries), np.float64)[:, None]
-    learnt = model.predict_proba(queries)
-    scores = np.zeros((len(queries), len(classes)))
-    for k, label in enumerate(classes):
-        found = np.flatnonzero(model.classes_ == label)
-        if len(found):
-            scores[:, k] = learnt[:, found[0]]
-    return scores
-
-
-def _model(name: str, classify: bool, features: Sequence[Feature], seed: int) -> Any:
-    from sklearn import ensemble, linear_model
-
-    if name == "linear":
-        if classify:
-            return linear_model.LogisticRegression(max_iter=300)
-        return linear_model.Ridge(alpha=1.0)
-    if name == "boosted trees":
-        kind = (
-            ensemble.HistGradientBoostingClassifier
-            if classify
-            else ensemble.HistGradientBoostingRegressor
-        )
-        declared = declared_categories(features)
-        return kind(
-            max_iter=100,
-            early_stopping=False,
-            categorical_features=declared,
-            random_state=seed,
-        )
-    forest = ensemble.RandomForestClassifier if classify else ensemble.RandomForestRegressor
-    return forest(n_estimators=40, min_samples_leaf=5, max_features="sqrt", random_state=seed)
-
-
-def _compare(
-    name: str,
-    scores: dict[str, Floats],
-    truth: NDArray[np.generic],
-    classes: NDArray[np.generic] | None,
-    weights: Floats,
-) -> Utility:
-    everyone = np.ones((1, len(truth)))
-    metric = "r2" if classes is None else "auc"
-    measured = {
-        role: (
-            _r2(found, truth, np.concatenate([everyone, weights]))
-            if classes is None
-            else _mean_auc(found, truth, classes, np.concatenate([everyone, weights]))
-        )
-        for role, found in scores.items()
-    }
+def _compare(found: Predictions, name: str) -> Utility:
+    weights = _with_everyone(found.weights)
+    measured = {role: _score(found, found.of(name, role), weights) for role in SOURCES}
     gap = measured["synthetic"] - measured["train"]
     low, high = np.nanquantile(gap[1:], [0.025, 0.975])
+    repeats = {
+        role: [float(_score(found, one, weights[:1])[0]) for one in found.scores[name, role]]
+        for role in SOURCES
+    }
+    count = len(repeats["train"])
     return Utility(
         name,
-        metric,
+        metric_of(found),
         float(measured["train"][0]),
         float(measured["synthetic"][0]),
         float(low),
         float(high),
+        count,
+        float(np.std(repeats["train"], ddof=1)) if count > 1 else None,
+        float(np.std(repeats["synthetic"], ddof=1)) if count > 1 else None,
     )
+
+
+SOURCES = ("train", "synthetic")
+
+
+def metric_of(found: Predictions) -> str:
+    return "r2" if found.classes is None else "auc"
+
+
+def trts(found: Predictions, rng: np.random.Generator) -> Measurement:
+    """Trees trained on real rows, judged on synthetic ones; floor: judged on held-out ones."""
+    truth = found.answers["synthetic"]
+    weights = _with_everyone(bootstrap_weights(len(truth), len(truth), DRAWS // 4, rng))
+    ours = _judged(found.reversed, truth, found.classes, weights)
+    real = _score(found, found.of(TREES, "train"), _with_everyone(found.weights))
+    low, high = np.nanquantile(ours[1:], [0.025, 0.975])
+    floor_low, floor_high = np.nanquantile(real[1:], [0.025, 0.975])
+    return Measurement(
+        f"trts_{metric_of(found)}",
+        float(ours[0]),
+        float(low),
+        float(high),
+        float(real[0]),
+        len(truth),
+        f"{TREES} trained on real rows, judged on synthetic ones; floor: judged on held-out rows. "
+        "Above its floor, synthetic rows are easier to predict than real ones",
+        "near",
+        float(floor_low),
+        float(floor_high),
+    )
+
+
+def augmentation(found: Predictions) -> list[Measurement]:
+    """What synthetic rows add to all real rows, and to few of them; floor: without them."""
+    weights = _with_everyone(found.weights)
+    measured = []
+    for name, source, without, said in (
+        ("augmented", "both", "train", "real and as many synthetic rows; floor: real rows alone"),
+        (
+            "augmented_few",
+            "small and synthetic",
+            "small",
+            "few reference rows and the synthetic ones; floor: those few alone",
+        ),
+    ):
+        if (TREES, source) not in found.scores:
+            continue
+        ours = _score(found, found.of(TREES, source), weights)
+        real = _score(found, found.of(TREES, without), weights)
+        low, high = np.nanquantile((ours - real)[1:], [0.025, 0.975])
+        measured.append(
+            Measurement(
+                f"{name}_{metric_of(found)}",
+                float(ours[0]),
+                float(real[0] + low),
+                float(real[0] + high),
+                float(real[0]),
+                len(found.truth),
+                f"{TREES} trained on {said}; the interval is that of the paired difference",
+                "higher",
+            )
+        )
+    return measured
+
+
+def _with_everyone(weights: Floats) -> Floats:
+    return np.concatenate([np.ones((1, weights.shape[1])), weights])
+
+
+def _score(found: Predictions, scores: Floats, weights: Floats) -> Floats:
+    return _judged(scores, found.truth, found.classes, weights)
+
+
+def _judged(
+    scores: Floats,
+    truth: NDArray[np.generic],
+    classes: NDArray[np.generic] | None,
+    weights: Floats,
+) -> Floats:
+    """The metric under each row of `weights`."""
+    if classes is None:
+        return _r2(scores, truth, weights)
+    return _mean_auc(scores, truth, classes, weights)
 
 
 def _mean_auc(
@@ -202,8 +172,10 @@ def _mean_auc(
 ) -> Floats:
     """Mean one-against-the-rest AUC per row of `weights`; one class suffices when there are two."""
     wanted = range(1, 2) if len(classes) == 2 else range(len(classes))
-    each = [resampled_auc(scores[:, k], truth == classes[k], weights) for k in wanted]
-    return np.asarray(np.nanmean(np.stack(each), axis=0))
+    each = np.stack([resampled_auc(scores[:, k], truth == classes[k], weights) for k in wanted])
+    there = np.isfinite(each)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(there, each, 0.0).sum(axis=0) / there.sum(axis=0))
 
 
 def _r2(scores: Floats, truth: NDArray[np.generic], weights: Floats) -> Floats:
@@ -211,4 +183,5 @@ def _r2(scores: Floats, truth: NDArray[np.generic], weights: Floats) -> Floats:
     mass = weights.sum(axis=1)
     centred = y - y.mean()
     total = weights @ centred**2 - (weights @ centred) ** 2 / mass
-    return np.asarray(1.0 - (weights @ (scores[:, 0] - y) ** 2) / total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(1.0 - (weights @ (scores[:, 0] - y) ** 2) / total)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pyarrow as pa
 
 import understudy
 from understudy.contracts import Verdict
-from understudy.data import Dataset, read
+from understudy.data import Dataset, read, split
+from understudy.data.splitting import FEWEST
 from understudy.errors import SourceError
+from understudy.pipeline.planning import with_unit
 from understudy.release.gate import decide
+from understudy.runtime.parallel import one_thread
 from understudy.runtime.progress import Progress, silent
 
 
@@ -29,36 +33,53 @@ class Audit:
 
 def audit(
     train: Any,
-    holdout: Any,
-    synthetic: Any,
+    holdout: Any = None,
+    synthetic: Any = None,
     reference: Any = None,
     *,
     target: str | None = None,
+    unit: str | None = None,
+    groups: Sequence[str] = (),
+    nulls: Sequence[str] = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Audit:
     """Judges `synthetic`, made from `train`, with `holdout` of the same population as the control.
 
-    All are paths or frames. Without a `reference` a third of the holdout serves as one. Raises
-    `SourceError` when the tables do not have the same columns.
+    All are paths or frames, read alike (`nulls`, `delimiter`, `encoding`). Without a `reference` a
+    third of the holdout's units serve as one; without a holdout only what needs none is judged and
+    the verdict is INCONCLUSIVE at best. `unit` names the column of the entity to protect; `groups`
+    are conditions whose rows are judged separately. Raises `SourceError` when the tables do not
+    have the same columns, or share units.
     """
     from understudy.attacks import attack
     from understudy.evaluation import evaluate
     from understudy.release.validity import check
 
-    real = read(train)
-    held = _as(real, holdout, "holdout")
-    made = _as(real, synthetic, "synthetic")
-    if reference is not None:
-        spare = _as(real, reference, "reference")
-    else:
-        cut = held.num_rows - held.num_rows // 3
-        held, spare = (
-            held.with_table(held.table.slice(0, cut)),
-            held.with_table(held.table.slice(cut)),
-        )
-    card = evaluate(real, held, spare, made, target=target, seed=seed, progress=progress).as_dict()
-    battery = attack(real, held, spare, made, seed=seed, progress=progress).as_dict()
+    if synthetic is None:
+        raise SourceError("an audit needs the synthetic rows to judge: name them (--synthetic).")
+    spelled = {"nulls": nulls, "delimiter": delimiter, "encoding": encoding}
+    real = read(train, **spelled)
+    if unit is not None:
+        real = replace(real, schema=with_unit(real.schema, unit))
+    made = _as(real, synthetic, "synthetic", spelled)
+    spare = None if reference is None else _as(real, reference, "reference", spelled)
+    held = None if holdout is None else _as(real, holdout, "holdout", spelled)
+    if held is None:
+        held, spare = (spare, None) if spare is not None else (_none_of(real), None)
+    if spare is None:
+        held, spare = _halved(held, seed)
+    with one_thread():
+        card: dict[str, Any] = {}
+        if held.num_rows:
+            measured = evaluate(
+                real, held, spare, made, target=target, seed=seed, progress=progress
+            )
+            card = measured.as_dict()
+        tried = attack(real, held, spare, made, groups=groups, seed=seed, progress=progress)
+        battery = tried.as_dict()
     everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
     validity = check(made, everyone)
     verdict = decide(card, battery, validity)
@@ -89,11 +110,41 @@ def audit(
     return Audit(verdict, contents)
 
 
-def _as(real: Dataset, source: Any, role: str) -> Dataset:
+def tabsyn(
+    train: Any, test: Any, synthetic: Any, *, target: str | None = None, **spelled: Any
+) -> dict[str, Any]:
+    """The figures of the TabSyn and TabDiff papers, with what the test rows score in its place."""
+    from understudy.evaluation import evaluate_tabsyn
+
+    if test is None:
+        raise SourceError("the protocol of the papers needs the test rows: name them (--holdout).")
+    real = read(train, **spelled)
+    held, made = (
+        _as(real, source, role, spelled)
+        for source, role in ((test, "holdout"), (synthetic, "synthetic"))
+    )
+    return evaluate_tabsyn(real, held, made, target=target).as_dict()
+
+
+def _none_of(data: Dataset) -> Dataset:
+    return data.with_table(data.table.slice(0, 0))
+
+
+def _halved(held: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """Two thirds and one third of the holdout, its units kept whole."""
+    if held.num_rows < FEWEST:
+        return held, _none_of(held)
+    parts = split(held, seed=seed, shares=(2 / 3, 1 / 3, 0.0))
+    return parts.train, held.with_table(
+        pa.concat_tables([parts.holdout.table, parts.reference.table])
+    )
+
+
+def _as(real: Dataset, source: Any, role: str, spelled: Mapping[str, Any]) -> Dataset:
     """`source` read with the schema of the training table and cast to its types."""
     name = str(source) if isinstance(source, (str, Path)) else role
     try:
-        found = read(source, schema=real.schema)
+        found = read(source, schema=real.schema, **spelled)
     except SourceError as error:
         raise SourceError(f"{role}: {error}") from None
     table = found.table

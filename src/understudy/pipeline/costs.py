@@ -51,9 +51,11 @@ def costs(plan: Plan) -> str:
 def _told(event: Event) -> str:
     match event:
         case Gaussian():
-            return f"counts within about {2 * event.sigma:.3g} rows (Gaussian, sigma {event.sigma:.3g})"
+            off = 2 * event.sigma
+            return f"counts within about {off:.3g} rows (Gaussian, sigma {event.sigma:.3g})"
         case Laplace():
-            return f"a count within about {3 * event.scale:.3g} (Laplace, epsilon {1 / event.scale:.3g})"
+            off = 3 * event.scale
+            return f"a count within about {off:.3g} (Laplace, epsilon {1 / event.scale:.3g})"
         case Exponential():
             return f"a choice (exponential mechanism, epsilon {event.epsilon:.3g})"
         case Composed():

@@ -11,6 +11,7 @@ from understudy.data import Dataset, read
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
 from understudy.release.gate import DEFAULTS, Thresholds
+from understudy.schema import Schema
 from understudy.schema.plan import (
     DifferentialPrivacy,
     Engine,
@@ -51,11 +52,7 @@ def plan_for(
     source: Source | None = None,
 ) -> Plan:
     """The plan of a run that was asked for without one."""
-    schema = data.schema
-    if unit is not None:
-        schema.table().column(unit)
-        entity = {"of": "entity", "table": schema.table().name, "column": unit}
-        schema = type(schema).model_validate({**schema.model_dump(), "unit": entity})
+    schema = data.schema if unit is None else with_unit(data.schema, unit)
     if isinstance(privacy, DifferentialPrivacy):
         schema = as_private(schema)
     return Plan(
@@ -68,6 +65,13 @@ def plan_for(
         balance=dict(balance) if balance else None,
         seed=seed,
     )
+
+
+def with_unit(schema: Schema, column: str) -> Schema:
+    """`schema` with the entity that `column` names as the protected unit."""
+    schema.table().column(column)
+    entity = {"of": "entity", "table": schema.table().name, "column": column}
+    return Schema.model_validate({**schema.model_dump(), "unit": entity})
 
 
 def data_of(plan: Plan) -> Dataset:
@@ -109,8 +113,8 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
         column = spec.column(plan.target)
         if column.kind in ("identifier", "text"):
             raise ColumnError(
-                f"column {plan.target!r} is {column.kind} ({column.why or 'by its kind'}) and cannot "
-                "be the target. Name a column to predict, or change its kind in the plan."
+                f"column {plan.target!r} is {column.kind} ({column.why or 'by its kind'}) and "
+                "cannot be the target. Name a column to predict, or change its kind in the plan."
             )
     for name, shares in (plan.balance or {}).items():
         _check_balance(data, name, shares)

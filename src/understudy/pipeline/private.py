@@ -58,7 +58,8 @@ def opened(
             account = (ledger, fingerprint(source, ledger.key), unit_name(source.schema), run)
             units = wanted.public_units
             if units is None:
-                counting = LedgerSession(Budget(wanted.epsilon, wanted.delta or DELTA), *account, store)
+                most = Budget(wanted.epsilon, wanted.delta or DELTA)
+                counting = LedgerSession(most, *account, store)
                 units = _bought_units(counting, learnt, share)
             delta = wanted.delta if wanted.delta is not None else default_delta(units)
             check_delta(delta, units)
@@ -124,8 +125,8 @@ def stated(session: LedgerSession, public: dict[str, str]) -> dict[str, Any]:
     whom = "row" if found["unit"] == "row" else f"{found['unit']} with all its rows"
     sentence = (
         f"Differential privacy with epsilon {found['epsilon']:.3g} and delta {found['delta']:.0e} "
-        f"for each {whom}: it covers every look at the rows learnt from, and holds against anybody, "
-        "whatever else they know."
+        f"for each {whom}: it covers every look at the rows learnt from, and holds against "
+        "anybody, whatever else they know."
     )
     return {"mode": "dp", "sentence": sentence, "statement": found}
 

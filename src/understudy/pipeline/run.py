@@ -19,6 +19,7 @@ from understudy.pipeline.planning import check, engine_of, seed_of
 from understudy.pipeline.rows import apart_from_real, fingerprint, preview, unbalanced
 from understudy.pipeline.store import DATABASE, RunStore
 from understudy.release.gate import Thresholds, decide
+from understudy.runtime.parallel import one_thread
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import fresh_seed
 from understudy.schema import Schema
@@ -70,9 +71,7 @@ def execute(
     """
     thresholds = check(plan, data)
     if plan.seed is None:
-        plan = plan.model_copy(
-            update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()}
-        )
+        plan = plan.model_copy(update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()})
     parts = split(data, seed=plan.seed or 0, alone=isinstance(plan.privacy, DifferentialPrivacy))
     content = fingerprint(data)
     text = dump_plan(plan)
@@ -81,7 +80,9 @@ def execute(
     try:
         store.write_text("plan.yaml", text)
         journey = Journey(plan, data, store, thresholds, progress, workers, by_plan)
-        return journey.go(parts, content, title or f"{data.schema.table().name}, synthetic", notes)
+        title = title or f"{data.schema.table().name}, synthetic"
+        with one_thread():
+            return journey.go(parts, content, title, notes)
     finally:
         store.close()
 
@@ -176,10 +177,16 @@ class Journey:
             parts.reference,
             synthetic,
             target=self.plan.target,
+            budget=self._spent(),
             seed=self.seed,
             progress=self.progress,
         )
         self.store.write_json("work/fidelity.json", card.as_dict())
+
+    def _spent(self) -> tuple[float, float] | None:
+        """(epsilon, delta) of the run, or None without a budget."""
+        stated = self.store.read_json("work/privacy.json").get("statement")
+        return (stated["epsilon"], stated["delta"]) if stated else None
 
     def _attack(self, parts: Split, synthetic: Dataset) -> None:
         from understudy.attacks import attack

@@ -1,8 +1,8 @@
 """The run folder: what was done, so that a run that was killed goes on where it stopped.
 
 A step writes its files as a whole and is then recorded in `run.sqlite`; a step that is not recorded
-is done again. Steps depend on nothing but the plan, the data and the seed, so the bytes are those of
-a run that was never interrupted.
+is done again. Steps depend on nothing but the plan, the data and the seed (under a budget, on the
+stored answers), so the bytes are those of a run that was never interrupted.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from understudy.privacy.home import home_folder
 from understudy.release.disclosure import is_private, public_view
 from understudy.release.thresholds import DEFAULTS, Thresholds
 
@@ -109,8 +110,7 @@ def _fingerprint(content: str | None) -> str | None:
 
 def _key() -> bytes:
     """This house's secret for fingerprints, made on first use and never published."""
-    home = os.environ.get("UNDERSTUDY_HOME") or Path.home() / ".local" / "share" / "understudy"
-    path = Path(home) / "fingerprint.key"
+    path = home_folder() / "fingerprint.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         own = path.with_suffix(f".{os.getpid()}")

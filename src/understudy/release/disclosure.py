@@ -23,6 +23,14 @@ PAID_NOTICE = (
     "Every number here that depends on real rows was paid for from the privacy budget. The audit's "
     "own numbers were not, and stay inside; of them only the ruling is told."
 )
+MEASURES = (
+    "pair_error",
+    "shape_error",
+    "trend_error",
+    "c2st",
+    "correlation_error",
+    "wasserstein",
+)
 RULINGS = {
     "PASS": "The budget was kept, and the audit inside found no reason to hold the table back.",
     "FAIL": "The audit inside found a reason to hold the table back.",
@@ -65,7 +73,7 @@ def _paid(run: Mapping[str, Any]) -> dict[str, Any]:
 def _unpaid(run: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict's numbers, which nothing paid for, rounded."""
     return {
-        "verdict": _rounded(run.get("verdict") or {}),
+        "verdict": _rounded(_verdict(run.get("verdict") or {})),
         "scorecard": _rounded(_scorecard(run.get("scorecard") or {})),
         "battery": _rounded(_battery(run.get("battery") or {})),
         "validity": _only(run.get("validity"), "rows", "problems", "checked"),
@@ -103,6 +111,23 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"tables": tables, "unit": schema.get("unit") or {"of": "row"}}
 
 
+def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Lines about rare events name groups and count people: of those only the ruling is told."""
+    lines, ruling = list(verdict.get("lines") or ()), verdict.get("ruling")
+    decided = [line for line in lines if line["ruling"] == ruling != "PASS"]
+    told = dict(verdict)
+    if any(line["section"] == "rare" for line in decided):
+        told["because"] = RULINGS[str(ruling)]
+    return {**told, "lines": [_unless_rare(line) for line in lines]}
+
+
+def _unless_rare(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    if line["section"] != "rare":
+        return line
+    hidden = "Judged inside; rare groups are not described here."
+    return {**_only(line, "name", "ruling", "section"), "detail": hidden}
+
+
 def _scorecard(card: Mapping[str, Any]) -> dict[str, Any]:
     figures = ("value", "low", "high", "floor", "floor_low", "floor_high")
     words = ("name", "n", "meaning", "better", "unit")
@@ -112,7 +137,9 @@ def _scorecard(card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "rows": _only(card.get("rows"), "synthetic"),
         "target": card.get("target"),
-        "measurements": {name: _only(m, *words, *figures) for name, m in measured.items()},
+        "measurements": {
+            name: _only(measured[name], *words, *figures) for name in MEASURES if name in measured
+        },
         "columns": [_only(column, *columns) for column in card.get("columns") or ()],
         "utility": [_only(one, *utility, "difference") for one in card.get("utility") or ()],
     }

@@ -16,6 +16,7 @@ from understudy.contracts import Line, Ruling, Verdict
 from understudy.release.fidelity_lines import fidelity_lines
 from understudy.release.figures import percent
 from understudy.release.privacy_lines import AVERAGE, privacy_lines
+from understudy.release.rare_lines import rare_lines
 from understudy.release.thresholds import DEFAULTS, Thresholds
 
 GUARANTEE = "the guarantee"
@@ -46,6 +47,7 @@ def decide(
         *([_guarantee(guarantee)] if guarantee is not None else []),
         *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
+        *rare_lines(scorecard, thresholds, decisive=not private),
     ]
     worst = max(lines, key=lambda line: SEVERITY[line.ruling])
     if worst.ruling == "FAIL":

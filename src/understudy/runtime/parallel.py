@@ -8,7 +8,8 @@ more CPU on models of this size.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +27,19 @@ def limit_threads(threads: int = 1) -> None:
     """Caps BLAS and OpenMP threads for this process; call before numpy is first imported."""
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, str(threads))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Holds compiled libraries to one thread in a process that loaded them with more.
+
+    The command line sets the variables before numpy is loaded; a program that imports us has
+    loaded it long before.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=int(os.environ.get("OMP_NUM_THREADS", "1"))):
+        yield
 
 
 def cores() -> int:

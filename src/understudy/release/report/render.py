@@ -15,6 +15,7 @@ from understudy.release.disclosure import is_private, public_view
 from understudy.release.figures import compact, percent, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
+from understudy.release.report.rare_section import rare_section
 from understudy.release.report.relations import pair_squares
 
 MOST_COLUMNS = 200
@@ -47,6 +48,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         left_out=max(0, len(_all_columns(shown)) - MOST_COLUMNS),
         most=MOST_COLUMNS,
         maps=pair_squares(shown.get("scorecard") or {}) if not public else None,
+        rare=None if public else rare_section(shown.get("scorecard") or {}),
         utility=_utility(shown.get("scorecard") or {}),
         battery=shown.get("battery") or {},
         attackers=_attackers(shown),
