@@ -1,0 +1,103 @@
+"""Shares as asked: rare levels made at the wanted rate, with the weight that undoes it.
+
+Each level is a condition of its own, met exactly, and gets its quota of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from understudy.contracts import Shares
+from understudy.data import Dataset
+from understudy.encoding.discrete import Codes, Floats, LabelAxis
+from understudy.errors import ColumnError, ConditionError, suggest
+from understudy.runtime.random import stream
+from understudy.schema import Number, Schema
+from understudy.synthesizers.tabular.marginals.model import Domains, MarginalModel
+from understudy.synthesizers.tabular.particles import quotas
+
+
+def sample_balanced(
+    model: MarginalModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
+) -> Dataset:
+    """`n` rows whose `balance` column has the asked shares, and a `weight` of mean about 1."""
+    column, axis, wanted = _wanted(model, balance)
+    known = np.zeros(axis.size)
+    known[: len(wanted)] = 1.0
+    _, any_level = model.conditioned(domains, {column: known})
+    networks, usual = {}, np.zeros(len(wanted))
+    for level in np.flatnonzero(wanted):
+        only = np.zeros(axis.size)
+        only[level] = 1.0
+        network, probability = model.conditioned(domains, {column: only})
+        networks[int(level)], usual[level] = network, probability / any_level
+
+    def draw(rows: int, name: str) -> list[dict[str, Codes]]:
+        parts = []
+        for level, count in enumerate(quotas(rows, wanted)):
+            if count:
+                place = f"{name}/level {level}"
+                parts += model.draw(networks[level], int(count), seed, workers, place)
+        order = stream(seed, "balance", name).permutation(rows)
+        return [{c: np.concatenate([p[c] for p in parts])[order] for c in parts[0]}]
+
+    table = model.finish(draw, n, domains, seed)
+    codes = axis.encode(table[column])
+    weight = np.where(wanted > 0, usual / np.where(wanted > 0, wanted, 1.0), 0.0)[codes]
+    return _with_weight(model.schema, table, weight)
+
+
+def _wanted(model: MarginalModel, balance: Shares) -> tuple[str, LabelAxis, Floats]:
+    if len(balance) != 1:
+        raise ConditionError(f"balance one column at a time; {len(balance)} were given.")
+    ((column, shares),) = balance.items()
+    model.schema.table().column(column)
+    axis = model.axes.get(column)
+    if not isinstance(axis, LabelAxis) or len(axis.values) == 0:
+        raise ColumnError(
+            f"column {column!r} has too many values, or is not learnt: no levels to balance."
+        )
+    levels = axis.values.to_pylist()
+    if shares == "uniform":
+        return column, axis, np.full(len(levels), 1.0 / len(levels))
+    asked, named = _asked(column, levels, dict(shares))
+    rest = 1.0 - asked.sum()
+    if rest < -1e-9 or (named.all() and abs(rest) > 1e-9):
+        raise ConditionError(
+            f"the shares of {column!r} sum to {asked.sum():g}; they must sum to 1."
+        )
+    if not named.all():
+        others = model.network.shares_of(column)[: len(levels)] * ~named
+        asked += max(rest, 0.0) * others / others.sum()
+    return column, axis, asked
+
+
+def _asked(column: str, levels: list[Any], shares: dict[Any, float]) -> tuple[Floats, Any]:
+    spelled = {str(level): i for i, level in enumerate(levels)}
+    asked, named = np.zeros(len(levels)), np.zeros(len(levels), bool)
+    for level, share in shares.items():
+        if str(level) not in spelled:
+            raise ConditionError(
+                f"column {column!r} has no level {level!r}. {suggest(str(level), spelled)}"
+            )
+        if not 0 <= float(share) <= 1:
+            raise ConditionError(f"the share of {level!r} is {share}; shares lie between 0 and 1.")
+        asked[spelled[str(level)]], named[spelled[str(level)]] = float(share), True
+    return asked, named
+
+
+def _with_weight(schema: Schema, table: pa.Table, weight: Floats) -> Dataset:
+    spec = schema.table()
+    name = "weight"
+    while name in spec.column_names:
+        name = f"_{name}"
+    column = Number(
+        name=name, nullable=False, why="undoes the balance: weighted, shares are as in training"
+    )
+    wider = spec.model_copy(update={"columns": (*spec.columns, column)})
+    return Dataset(
+        schema.with_table(wider), {spec.name: table.append_column(name, pa.array(weight))}
+    )
