@@ -7,6 +7,7 @@ whose engines then meet the same mechanisms and limits as in earnest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -90,6 +91,7 @@ class SeededSession:
         self._noise = SeededNoise(seed)
         self._answers = Answers()
         self._before: tuple[Event, ...] | None = None
+        self._planned: Counter[Event] = Counter()
 
     @property
     def spent(self) -> tuple[Event, ...]:
@@ -106,18 +108,22 @@ class SeededSession:
         """Raises `BudgetError` for a plan beyond the budget, before anything is asked."""
         self._afford(f"a plan of {len(events)} queries", events)
         self._before = self.before
+        self._planned.update(events)
 
     def release(self, query: str, mechanism: Mechanism, exact: Array) -> Array:
         answer = self._answers.recall(query, mechanism)
         if answer is not None:
             return answer
-        self._afford(f"query {query!r}", (mechanism.event,))
+        if self._planned[mechanism.event] > 0:
+            self._planned[mechanism.event] -= 1
+        else:
+            self._afford(f"query {query!r}", (mechanism.event,))
         return self._answers.keep(query, mechanism, mechanism.release(exact, self._noise))
 
     def _afford(self, what: str, events: Sequence[Event]) -> None:
         from understudy.privacy.accountant import epsilon_of
 
-        needed = epsilon_of([*self.spent, *events], self.budget.delta)
+        needed = epsilon_of([*self.spent, *self._planned.elements(), *events], self.budget.delta)
         if needed > self.budget.epsilon:
             raise BudgetError(
                 f"{what} does not fit: with it the run would spend epsilon {needed:.4g} of "
