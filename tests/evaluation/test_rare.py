@@ -123,7 +123,7 @@ def planted(kind: str, seed: int) -> dict[str, str]:
         synthetic = without_tail(reference, rng).put(np.arange(50), near)
     tables = (rows.dataset() for rows in (train, holdout, reference, synthetic))
     samples = collect(*tables, seed=seed)
-    card = rare_events(samples, SCHEMA, target="c1", found=None, seed=seed).as_dict()
+    card = rare_events(samples, samples, SCHEMA, target="c1", found=None, seed=seed).as_dict()
     return {line.name: line.ruling for line in rare_lines({"rare": card}, DEFAULTS, decisive=True)}
 
 
@@ -158,7 +158,7 @@ def table(seed: int, rows: int, rare: float = 0.02) -> Dataset:
 def measured(*data: Dataset, **options):
     samples = collect(*data, seed=0)
     options = {"target": "state", "found": None, **options}
-    card = rare_events(samples, data[0].schema, **options)
+    card = rare_events(samples, samples, data[0].schema, **options)
     return {entry.code: entry for entry in card.entries}, card
 
 

@@ -29,8 +29,9 @@ from understudy.schema import (
     one_table,
 )
 from understudy.schema.tables import Schema
-from understudy.synthesizers.tabular.boosted import ClassHead, fit_head
+from understudy.synthesizers.tabular.boosted import ClassHead, GuidedHead, fit_head
 from understudy.synthesizers.tabular.cart import grow
+from understudy.synthesizers.tabular.leaves import Grove
 from understudy.synthesizers.tabular.order import by_information, dependencies
 from understudy.synthesizers.tabular.particles import quotas, resample, shards
 from understudy.synthesizers.tabular.tree import TreeSynthesizer
@@ -237,6 +238,10 @@ def test_a_rebuilt_tree_walks_like_the_original() -> None:
     assert np.array_equal(ours.apply(x), theirs.apply(x))
 
 
+def _unused(x: object, codes: object) -> Grove:
+    raise AssertionError("a target with few classes needs no leaves")
+
+
 def test_the_head_agrees_with_the_booster_it_came_from() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -247,7 +252,7 @@ def test_the_head_agrees_with_the_booster_it_came_from() -> None:
     y = rng.integers(0, 3, 3000)
     y = np.where(x[:, 0] > 0, y, 0).astype(np.int32)
     codec = fit_codec("y", pa.chunked_array([pa.array(y)]), numeric=True)
-    head = fit_head(x, y, codec, rows=10**6, rng=rng)
+    head = fit_head(x, y, codec, numeric=True, grow=_unused, rows=10**6, rng=rng)
     assert isinstance(head, ClassHead)
     booster = HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.08, max_leaf_nodes=31, early_stopping=False, random_state=0
@@ -258,6 +263,86 @@ def test_the_head_agrees_with_the_booster_it_came_from() -> None:
     drawn = np.bincount(head.draw(np.repeat(x[:1], 20_000, axis=0), rng), minlength=3) / 20_000
     # 4.5 standard errors of a share over 20,000 draws.
     assert np.allclose(drawn, head.probabilities(x[:1])[0], atol=0.016)
+
+
+def visits(rows: int, seed: int) -> pa.Table:
+    """A count with many ties, of which four of six columns explain a quarter."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 6))
+    mean = np.exp(0.8 + 0.4 * x[:, 0] + 0.3 * np.abs(x[:, 1]) + 0.3 * x[:, 2] * (x[:, 3] > 0))
+    count = rng.poisson(mean * rng.gamma(3.0, 1 / 3.0, rows))
+    return pa.table({**{f"x{j}": np.round(x[:, j], 3) for j in range(6)}, "visits": count})
+
+
+def test_a_noisy_count_keeps_what_can_be_predicted_of_it() -> None:
+    """R2 on fresh rows of trees taught by synthetic rows, beside those taught by real ones.
+
+    Over eight seeds the loss is .023 with a standard deviation of .005; with a head that over-fits
+    (400 rounds of 63 leaves, whatever the data) it was .053 with .007. The mean of two losses above
+    .037 is four standard errors away.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    test = visits(20_000, 100)
+    names = [f"x{j}" for j in range(6)]
+    numbers = [Number(name=name, decimals=3) for name in names]
+    spec = one_table("t", [*numbers, Number(name="visits", integer=True)])
+
+    def explained(table: pa.Table) -> float:
+        (x, y), (fresh, truth) = (
+            (np.column_stack([t[n].to_numpy() for n in names]), t["visits"].to_numpy())
+            for t in (table, test)
+        )
+        learner = HistGradientBoostingRegressor(max_iter=50, early_stopping=False, random_state=0)
+        return float(learner.fit(x, y).score(fresh, truth))
+
+    losses = []
+    for seed in (0, 1):
+        train = visits(8000, seed)
+        fitted = TreeSynthesizer(target="visits", seed=seed).fit(Dataset.single(spec, train))
+        losses.append(explained(train) - explained(fitted.sample(8000).table))
+    assert np.mean(losses) < 0.037
+
+
+def test_a_guided_head_survives_saving(tmp_path: Path) -> None:
+    columns = [*(Number(name=f"x{j}") for j in range(6)), Number(name="visits", integer=True)]
+    data = Dataset.single(one_table("t", columns), visits(1500, 0))
+    fitted = TreeSynthesizer(target="visits").fit(data)
+    assert isinstance(fitted.head, GuidedHead)
+    fitted.save(tmp_path / "m")
+    made = fitted.sample(700).table
+    assert TreeSynthesizer.load(tmp_path / "m").sample(700).table.equals(made)
+
+
+def test_pruning_takes_back_splits_on_noise_and_keeps_those_on_signal() -> None:
+    from understudy.synthesizers.tabular.pruning import Rows, prune
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8000, 3)).astype(np.float32)
+    answers = {
+        "noise": rng.integers(0, 20, 8000),
+        "step": np.where(x[:, 0] > 0, 15, 3) + rng.integers(0, 4, 8000),
+    }
+    for name, codes in answers.items():
+        seen, fresh = (
+            Rows(x[half], codes[half], codes[half].astype(np.int32))
+            for half in (slice(0, 4000), slice(4000, None))
+        )
+        grown = grow(seen.x, seen.classes, leaf=20, features=1.0, seed=0)
+        pruned = prune(grown, seen, fresh)
+        assert grown.nodes > 200
+        if name == "noise":
+            assert pruned.nodes < 0.2 * grown.nodes
+        else:
+            far = np.abs(x[:, 0]) > 0.05
+            low, high = (
+                set(pruned.apply(x[far & side]).tolist()) for side in (x[:, 0] < 0, x[:, 0] > 0)
+            )
+            assert not low & high
+            assert pruned.nodes < 0.4 * grown.nodes
+        # Coarser, never different: rows that shared a leaf still share one.
+        pairs = set(zip(grown.apply(x).tolist(), pruned.apply(x).tolist(), strict=True))
+        assert len(pairs) == len(set(grown.apply(x).tolist()))
 
 
 def test_resampling_is_low_variance_and_unbiased() -> None:

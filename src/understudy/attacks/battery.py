@@ -40,7 +40,7 @@ from understudy.attacks.subgroups import masks
 from understudy.attacks.white_box import Inspectable, WhiteBox, look_inside
 from understudy.data.dataset import Dataset
 from understudy.evaluation.discriminator import c2st
-from understudy.evaluation.samples import ROLES, align, collect
+from understudy.evaluation.samples import ROLES, align, collect, one_row_per_unit
 from understudy.evaluation.statistics import Estimate, plain
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
@@ -135,7 +135,9 @@ def attack(
         refuse_shared_units(tables["train"], tables["holdout"], unit)
     spec = train.schema.table()
     progress(ProgressEvent("attack", 0, STEPS, "exchangeability"))
-    samples = collect(train, holdout, reference, synthetic, seed=seed)
+    rng = stream(seed, "attacks", "one row a unit")
+    apart = (one_row_per_unit(dataset, rng) for dataset in (train, holdout, reference))
+    samples = collect(*apart, synthetic, seed=seed)
     alike = c2st(
         samples.features,
         "holdout",

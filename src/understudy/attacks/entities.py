@@ -3,8 +3,7 @@
 A table can hold no row that anybody had and still hand over a person's history row by row: each row
 new, the person's amounts all there. Row scores are therefore summed up per entity (their mean and
 their largest), and profiles, one row per entity with the spread of its numbers and the mix of its
-levels, are attacked as rows of their own. Item-level attacks underestimate what entities lose
-(Ward et al. 2026, arXiv:2602.07126).
+levels, are attacked as rows of their own. Attacks on single rows underestimate what entities lose.
 """
 
 from __future__ import annotations

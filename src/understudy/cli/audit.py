@@ -28,7 +28,7 @@ def audit(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="`tabsyn`: the figures of the TabSyn and TabDiff papers, and no verdict."
+            help="`tabsyn`: the figures of the TabSyn papers instead of a verdict."
         ),
     ] = None,
     null: Nulls = None,

@@ -29,6 +29,7 @@ from understudy.schema.plan import Source
 
 if TYPE_CHECKING:
     from understudy.data import Dataset
+    from understudy.pipeline.run import Run
     from understudy.schema.plan import Plan
 
 
@@ -124,20 +125,22 @@ def _of_data(
     return plan, replace(data, schema=plan.data)
 
 
-def finish(done: object, json: bool, *, exit_code: int | None = None) -> None:
-    """Prints the verdict and exits with its code."""
-    from understudy.cli.verdict import EXIT, print_json, print_verdict
-    from understudy.pipeline.run import Run
-
-    assert isinstance(done, Run)
-    files = {
+def files_of(done: Run) -> dict[str, str]:
+    """Where a run left what, for the last screen."""
+    return {
         "report": f"{done.folder}/report.html (internal: shows real aggregates)",
         "rows": f"{done.synthetic}/",
         "numbers": f"{done.folder}/scorecard.json",
         "bundle": f"{done.bundle}/" if done.bundle else "none: the verdict keeps it back",
     }
+
+
+def finish(done: Run, json: bool) -> None:
+    """Prints the verdict and exits with its code."""
+    from understudy.cli.verdict import EXIT, print_json, print_verdict
+
     if json:
         print_json({"folder": str(done.folder), **done.as_dict()})
     else:
-        print_verdict(done.verdict, files)
-    raise typer.Exit(EXIT[done.verdict.ruling] if exit_code is None else exit_code)
+        print_verdict(done.verdict, files_of(done))
+    raise typer.Exit(EXIT[done.verdict.ruling])

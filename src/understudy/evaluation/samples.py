@@ -143,3 +143,19 @@ def _as_type(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:
         return column.cast(type, safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pa.chunked_array([pa.nulls(len(column), type)])
+
+
+def one_row_per_unit(dataset: Dataset, rng: np.random.Generator) -> Dataset:
+    """A row of each entity, drawn at random; the dataset itself when the unit is the row.
+
+    A judge that sees several rows of one person on both sides of its folds recognises people, and
+    would call two samples of one population different.
+    """
+    unit = dataset.schema.unit.column
+    if unit is None:
+        return dataset
+    order = rng.permutation(dataset.table.num_rows)
+    codes = dataset.table[unit].combine_chunks().dictionary_encode().indices
+    shuffled = codes.fill_null(-1).to_numpy(zero_copy_only=False)[order]
+    _, first = np.unique(shuffled, return_index=True)
+    return dataset.with_table(dataset.table.take(pa.array(np.sort(order[first]))))

@@ -25,7 +25,7 @@ from understudy.evaluation.manifold import manifold
 from understudy.evaluation.marginals import information_error, triple_error
 from understudy.evaluation.predictions import Predictions, predict
 from understudy.evaluation.rare import RareCard, rare_events
-from understudy.evaluation.samples import ROLES, Feature, Samples, collect
+from understudy.evaluation.samples import ROLES, Feature, Samples, collect, one_row_per_unit
 from understudy.evaluation.statistics import plain
 from understudy.evaluation.utility import Utility, augmentation, trts, tstr
 from understudy.runtime.parallel import run_all
@@ -102,6 +102,11 @@ def evaluate(
             spec.column(name)
     samples = collect(train, holdout, reference, synthetic, seed=seed)
     notes = list(samples.notes)
+    people = samples
+    if train.schema.unit.column is not None:
+        rng = stream(seed, "evaluation", "one row a unit")
+        apart = (one_row_per_unit(data, rng) for data in (train, holdout, reference))
+        people = collect(*apart, synthetic, seed=seed)
 
     def begin(step: str) -> None:
         progress(ProgressEvent("evaluate", STEPS.index(step), len(STEPS), step))
@@ -112,8 +117,8 @@ def evaluate(
         begin("manifold")
         found += manifold(samples, spec, stream(seed, "evaluation", "manifold"))
     begin("discriminator")
-    found.append(_discriminator(samples, seed, workers, notes))
-    found.append(detection(samples.features, stream(seed, "evaluation", "detection")))
+    found.append(_discriminator(people, seed, workers, notes))
+    found.append(detection(people.features, stream(seed, "evaluation", "detection")))
     begin("utility")
     learnt = None
     if target is not None:
@@ -126,7 +131,14 @@ def evaluate(
     gaps = _fairness(samples, learnt, sensitive, notes)
     begin("rare events")
     events = rare_events(
-        samples, train.schema, target=target, found=learnt, named=rare, budget=budget, seed=seed
+        samples,
+        people,
+        train.schema,
+        target=target,
+        found=learnt,
+        named=rare,
+        budget=budget,
+        seed=seed,
     )
     notes += events.notes
     progress(ProgressEvent("evaluate", len(STEPS), len(STEPS), "done"))

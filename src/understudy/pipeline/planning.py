@@ -11,7 +11,7 @@ from understudy.data import Dataset, read
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
 from understudy.release.gate import DEFAULTS, Thresholds
-from understudy.schema import Schema
+from understudy.schema import Identifier, Schema, Unit
 from understudy.schema.plan import (
     DifferentialPrivacy,
     Engine,
@@ -68,10 +68,20 @@ def plan_for(
 
 
 def with_unit(schema: Schema, column: str) -> Schema:
-    """`schema` with the entity that `column` names as the protected unit."""
-    schema.table().column(column)
-    entity = {"of": "entity", "table": schema.table().name, "column": column}
-    return Schema.model_validate({**schema.model_dump(), "unit": entity})
+    """`schema` with the entity that `column` names as the protected unit.
+
+    Whatever names people is an identifier, made anew and never learnt.
+    """
+    table = schema.table()
+    named = table.column(column)
+    if named.kind != "identifier":
+        why = "it names the protected unit"
+        form = "key" if named.kind == "number" else "code"
+        named = Identifier(name=column, nullable=named.nullable, form=form, why=why)
+    columns = tuple(named if c.name == column else c for c in table.columns)
+    unit = Unit(of="entity", table=table.name, column=column)
+    changed = schema.with_table(table.model_copy(update={"columns": columns}))
+    return changed.model_copy(update={"unit": unit})
 
 
 def data_of(plan: Plan) -> Dataset:

@@ -1,7 +1,7 @@
 """What the ledger's entries add up to, and whether there is room for more. Pure functions.
 
 An account is a dataset and a unit. All its runs share one cap, an epsilon at a stated delta: 10 at
-the delta of its first run, until somebody records another. Everything ever reserved counts,
+the largest delta of its runs, until somebody records another. Everything ever reserved counts,
 answered or not, and is composed in one privacy loss distribution.
 """
 
@@ -75,12 +75,16 @@ def events_of(entries: Iterable[Entry], run: str | None = None) -> tuple[Event, 
     return tuple(event for e in entries if run is None or e.run == run for event in e.charged)
 
 
-def cap_of(entries: Sequence[Entry]) -> Budget:
-    """What all runs of an account may spend together; the last word on record counts."""
+def cap_of(entries: Sequence[Entry], asking: Budget | None = None) -> Budget:
+    """What all runs of an account may spend together; the last word on record counts.
+
+    Its delta, where nobody recorded one, is the largest that a run was given or is `asking` for.
+    """
     epsilons = [e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None]
     stated = [e.delta for e in entries if e.kind == "cap" and e.delta is not None]
-    first = [e.delta for e in entries if e.charged and e.delta is not None]
-    return Budget((epsilons or [CAP])[-1], (stated[-1:] or first[:1] or [DELTA])[0])
+    given = [e.delta for e in entries if e.charged and e.delta is not None]
+    given += [] if asking is None else [asking.delta]
+    return Budget((epsilons or [CAP])[-1], (stated[-1:] or [max(given, default=DELTA)])[0])
 
 
 def standing(entries: Iterable[Entry], dataset: str, unit: str) -> Standing:
@@ -116,7 +120,7 @@ def afford(
             f"{max(0.0, budget.epsilon - before):.4g} of {budget}, short by "
             f"{own - budget.epsilon:.4g}. Ask with more noise, or start a run with more epsilon."
         )
-    cap = cap_of(mine)
+    cap = cap_of(mine, budget)
     together = epsilon_of((*events_of(mine), *asked), cap.delta)
     if not together <= cap.epsilon:
         raise BudgetError(_over_cap(standing(mine, dataset, unit), asked, together, what))

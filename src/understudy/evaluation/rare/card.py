@@ -61,6 +61,7 @@ class RareCard:
 
 def rare_events(
     samples: Samples,
+    people: Samples,
     schema: Schema,
     *,
     target: str | None,
@@ -71,6 +72,9 @@ def rare_events(
 ) -> RareCard:
     """Every line that the data allow; the others are left out with a note.
 
+    `people` are the samples with one row a protected unit, so that tests of who is unusual and who
+    was copied count people and not their rows; where the unit is the row they are `samples`.
+
     `found` are predictions of the target; `named` are levels a user calls rare; `budget` is
     (epsilon, delta), under which groups too small to keep and protect are said.
     """
@@ -79,7 +83,7 @@ def rare_events(
         return stream(seed, "evaluation", "rare", name)
 
     groups = named_groups(samples.features, target, named)
-    land = survey(samples, schema.table(), rng("landscape"))
+    land = survey(people, schema.table(), rng("landscape"))
     notes = [] if land is None else list(land.notes)
     entries: list[Entry | None] = []
     if land is None:

@@ -1,26 +1,33 @@
-"""The target, redrawn at the end by gradient boosting from all other columns.
+"""The target, redrawn at the end with the help of gradient boosting from all other columns.
 
-Leaves lose a little of the signal that a model trained on the data would live on; a boosted head
+Leaves lose a little of the signal that a model trained on the data would live on; boosting
 (Friedman 2001, histogram trees by scikit-learn) gives it back. A class is drawn from the predicted
-probabilities. A number is drawn by predictive mean matching (Little 1988): a donor among the
-training rows whose cross-fitted prediction is nearest, so the spread around the mean stays real.
+probabilities. A number is drawn from leaves that see the boosted prediction beside the other
+columns: predictive mean matching (Little 1988) in which not only the mean but the whole
+distribution may depend on the row.
 
 Only threshold trees are kept, as arrays, so heads are saved without pickles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.encoding.columns import Codec, Codes, Levels
 from understudy.synthesizers.tabular.cart import LEAF, Cart, Floats
+from understudy.synthesizers.tabular.leaves import Grove
 
 MOST_CLASSES = 10
-NEIGHBOURS = 10
-"""Donors on either side of a prediction."""
+FEWEST_ROWS = 100
+FOLDS = 3
+ROUNDS = (25, 50, 100, 200, 400)
+WORTH = 0.001
+"""Share of the variance that more rounds must explain beyond the rounds before."""
 
 
 @dataclass(frozen=True)
@@ -83,38 +90,44 @@ class ClassHead:
 
 
 @dataclass(frozen=True)
-class MeanHead:
-    """Draws a number's code by predictive mean matching.
-
-    `predictions` are the training rows' cross-fitted predictions, sorted; `donors` their codes.
-    """
+class GuidedHead:
+    """Draws a number from leaves grown on the other columns and on a boosted prediction of it."""
 
     ensemble: Ensemble
-    predictions: NDArray[np.float32]
-    donors: Codes
+    grove: Grove
 
     def draw(self, x: Floats, rng: np.random.Generator) -> Codes:
-        place = np.searchsorted(self.predictions, self.ensemble.score(x)[:, 0])
-        place = place + rng.integers(-NEIGHBOURS, NEIGHBOURS, len(x))
-        return self.donors[np.clip(place, 0, len(self.donors) - 1)]
+        codes, _ = self.grove.draw(_beside(x, self.ensemble.score(x)[:, 0]), {}, rng, None)
+        return codes
 
 
-Head = ClassHead | MeanHead
+Head = ClassHead | GuidedHead
 
 
 def fit_head(
-    x: Floats, codes: Codes, codec: Codec, *, rows: int, rng: np.random.Generator
+    x: Floats,
+    codes: Codes,
+    codec: Codec,
+    *,
+    numeric: bool,
+    grow: Callable[[Floats, Codes], Grove],
+    rows: int,
+    rng: np.random.Generator,
 ) -> Head | None:
-    """The head for a target, or None where boosting cannot help (one class, or too many)."""
-    chosen = rng.permutation(len(codes))[:rows]
-    x, codes = x[chosen], codes[chosen]
-    if x.shape[1] == 0 or len(codes) < 100:
+    """The head for a target, or None where boosting cannot help (one class, too many, few rows).
+
+    `grow` makes the leaves of a number from predictors and codes; boosting sees `rows` at most.
+    """
+    few = isinstance(codec, Levels) and codec.size <= MOST_CLASSES
+    chosen = rng.permutation(len(codes) if few else np.flatnonzero(codes >= 0))[:rows]
+    if x.shape[1] == 0 or len(chosen) < FEWEST_ROWS or len(np.unique(codes[chosen])) < 2:
         return None
-    if isinstance(codec, Levels) and codec.size <= MOST_CLASSES:
-        return _fit_classes(x, codes)
-    if np.unique(codes).size < 20 or np.any(codes < 0):
+    if few:
+        return _fit_classes(x[chosen], codes[chosen])
+    if not numeric:
         return None
-    return _fit_mean(x, codes)
+    ensemble, crossed = _fit_prediction(x, codes, chosen, rng)
+    return GuidedHead(ensemble, grow(_beside(x, crossed), codes))
 
 
 def _fit_classes(x: Floats, codes: Codes) -> ClassHead | None:
@@ -131,18 +144,43 @@ def _fit_classes(x: Floats, codes: Codes) -> ClassHead | None:
     )
 
 
-def _fit_mean(x: Floats, codes: Codes) -> MeanHead:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.model_selection import cross_val_predict
+def _fit_prediction(
+    x: Floats, codes: Codes, chosen: NDArray[np.intp], rng: np.random.Generator
+) -> tuple[Ensemble, NDArray[np.float64]]:
+    """A boosted prediction fitted on the rows `chosen`, and its cross-fitted values at all rows.
 
-    booster = HistGradientBoostingRegressor(
-        max_iter=400, learning_rate=0.1, max_leaf_nodes=63, early_stopping=False, random_state=0
-    )
-    predictions = cross_val_predict(booster, x, codes.astype(np.float64), cv=3)
-    order = np.argsort(predictions, kind="stable")
-    booster.fit(x, codes.astype(np.float64))
-    return MeanHead(
-        _as_arrays(booster, x.shape[1]), predictions[order].astype(np.float32), codes[order]
+    Leaves must be grown on predictions of rows that the booster did not see, or they would trust it
+    too much. Rounds are added while they lower the loss on such rows.
+    """
+    y = codes.astype(np.float64)
+    fold = rng.integers(0, FOLDS, len(codes))
+    boosters = [_booster() for _ in range(FOLDS)]
+    worth = WORTH * float(y[chosen].var())
+    rounds, best, crossed = 0, np.inf, np.zeros(len(codes))
+    for more in ROUNDS:
+        predicted = np.empty(len(codes))
+        for k, booster in enumerate(boosters):
+            inside, outside = chosen[fold[chosen] != k], np.flatnonzero(fold == k)
+            booster.set_params(max_iter=more).fit(x[inside], y[inside])
+            predicted[outside] = booster.predict(x[outside])
+        loss = float(np.mean((predicted[chosen] - y[chosen]) ** 2))
+        if loss > best - worth:
+            break
+        rounds, best, crossed = more, loss, predicted
+    final = _booster().set_params(max_iter=rounds).fit(x[chosen], y[chosen])
+    return _as_arrays(final, x.shape[1]), crossed
+
+
+def _beside(x: Floats, prediction: NDArray[np.float64]) -> Floats:
+    """`x` with one more column."""
+    return np.column_stack((x, prediction.astype(np.float32)))
+
+
+def _booster() -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        learning_rate=0.1, max_leaf_nodes=31, early_stopping=False, warm_start=True, random_state=0
     )
 
 

@@ -1,8 +1,9 @@
 """How one column is drawn given the columns before it.
 
-Three ways, one signature: `Grove` draws a donor from the leaf a row lands in (sequential CART as in
-Reiter 2005, bagged), `Lookup` follows a functional dependency, and `understudy.synthesizers.tabular
-.boosted` redraws the target. All work on codes (see `encoding.columns`), for many rows at once.
+Two ways, one signature: `Grove` draws a donor from the leaf a row lands in (sequential CART as in
+Reiter 2005, bagged and pruned), `Lookup` follows a functional dependency. Both work on codes (see
+`encoding.columns`), for many rows at once; `understudy.synthesizers.tabular.boosted` redraws the
+target.
 
 Under a condition every draw also returns its weight, the share of the leaf that satisfies it: the
 chance the model gives the condition at this row. Resampling rows by these weights makes `where`
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from understudy.encoding.columns import Codes
 from understudy.synthesizers.tabular.cart import Cart, Floats, grow, stump
+from understudy.synthesizers.tabular.pruning import Rows, prune
 
 Allowed = NDArray[np.bool_]
 """For each code whether a condition admits it; the last entry speaks for missing (code -1)."""
@@ -122,6 +124,7 @@ def fit_grove(
     codes: Codes,
     classes: NDArray[np.int64],
     *,
+    pruned: bool,
     trees: int,
     leaf: int,
     features: float,
@@ -130,24 +133,27 @@ def fit_grove(
 ) -> Grove:
     """Grows `trees` trees for one column from the columns before it.
 
-    Each tree is grown on a bootstrap of at most `grow_rows` rows. On large tables the donors are
-    shared out between the trees instead of repeated in each, which costs a third of the memory.
+    Each tree is grown on a bootstrap of at most `grow_rows` rows and, if asked for, pruned on rows
+    that it never saw. On large tables the donors are shared out between the trees instead of
+    repeated in each, which costs a third of the memory.
     """
     rows = len(codes)
     if x.shape[1] == 0 or rows < 2 * leaf or classes.min() == classes.max():
         return Grove((_pool(stump(x.shape[1]), x, codes),))
     shared_out = rows > grow_rows
     grown = []
-    for i in range(trees):
-        bootstrap = rng.integers(0, rows, min(rows, grow_rows))
-        tree = grow(
-            x[bootstrap],
-            classes[bootstrap],
-            leaf=leaf,
-            features=features,
-            seed=int(rng.integers(2**31)),
+    for nth in range(trees):
+        chosen = rng.integers(0, rows, min(rows, grow_rows))
+        unseen = np.ones(rows, dtype=bool)
+        unseen[chosen] = False
+        others = np.flatnonzero(unseen)[:grow_rows]
+        seen, fresh = (
+            Rows(x[picked], classes[picked], codes[picked]) for picked in (chosen, others)
         )
-        mine = slice(i, None, trees) if shared_out else slice(None)
+        seed = int(rng.integers(2**31))
+        tree = grow(seen.x, seen.classes, leaf=leaf, features=features, seed=seed)
+        tree = prune(tree, seen, fresh) if pruned else tree
+        mine = slice(nth, None, trees) if shared_out else slice(None)
         grown.append(_pool(tree, x[mine], codes[mine]))
     return Grove(tuple(grown))
 

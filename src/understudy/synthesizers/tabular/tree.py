@@ -1,10 +1,10 @@
-"""The tree engine: sequential CART with global rank jitter and a boosted target.
+"""The tree engine: sequential CART, pruned, with global rank jitter and a boosted target.
 
 Columns are drawn one after the other, each from the leaf of a tree grown on the columns before it
 (Reiter 2005, bagged). Categories and rare values come out as often as they went in, because leaves
 hold donors and not averages; numbers with many values move along the column's own quantile line,
 so that no cell of a person is handed on as it stands. No privacy budget is kept: what protects is
-leaf size, jitter and the audit afterwards.
+leaf size, pruning, jitter and the audit afterwards.
 
     model = TreeSynthesizer(target="income").fit(dataset)
     model.sample(10_000, where="age > 60", balance={"income": "uniform"})
@@ -12,6 +12,7 @@ leaf size, jitter and the audit afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from understudy.runtime.random import stream
 from understudy.schema import Table
 from understudy.synthesizers.tabular.boosted import fit_head
 from understudy.synthesizers.tabular.cart import Floats
-from understudy.synthesizers.tabular.leaves import Way, fit_grove
+from understudy.synthesizers.tabular.leaves import Grove, Way, fit_grove
 from understudy.synthesizers.tabular.order import by_information, classes_of, dependencies
 from understudy.synthesizers.tabular.tree_model import TreeModel
 
@@ -96,6 +97,8 @@ class TreeSynthesizer:
                 x[:, 1:],
                 codes[target],
                 codecs[target],
+                numeric=_is_numeric(model_spec, model_table, target),
+                grow=self._leaves_of(codecs[target], stream(self.seed, "tree", "guided")),
                 rows=BOOST_ROWS,
                 rng=stream(self.seed, "tree", "head"),
             )
@@ -155,7 +158,7 @@ class TreeSynthesizer:
             (
                 x[:, : order.index(name)],
                 codes[name],
-                classes_of(codecs[name], codes[name]),
+                codecs[name],
                 self,
                 stream(self.seed, "tree", "column", name),
             )
@@ -171,14 +174,24 @@ class TreeSynthesizer:
             ways.update(zip(drawn[first : first + batch], grown, strict=True))
         return {name: ways[name] for name in order}
 
+    def _leaves_of(
+        self, codec: Codec, rng: np.random.Generator
+    ) -> Callable[[Floats, Codes], Grove]:
+        return lambda x, codes: _grow_one(x, codes, codec, self, rng)
+
 
 def _grow_one(
-    x: Floats, codes: Codes, classes: Any, config: TreeSynthesizer, rng: np.random.Generator
-) -> Way:
+    x: Floats,
+    codes: Codes,
+    codec: Codec,
+    config: TreeSynthesizer,
+    rng: np.random.Generator,
+) -> Grove:
     return fit_grove(
         x,
         codes,
-        classes,
+        classes_of(codec, codes),
+        pruned=isinstance(codec, Ranks),
         trees=config.trees,
         leaf=config.leaf,
         features=config.features,
@@ -191,8 +204,7 @@ def _encode(table: pa.Table, spec: Table) -> tuple[dict[str, Codec], dict[str, C
     codecs: dict[str, Codec] = {}
     codes: dict[str, Codes] = {}
     for column in spec.learnt:
-        numeric = column.kind in ("number", "datetime", "duration", "geo")
-        numeric = numeric and not pa.types.is_null(table.schema.field(column.name).type)
+        numeric = _is_numeric(spec, table, column.name)
         codecs[column.name] = fit_codec(column.name, table[column.name], numeric=numeric)
         codes[column.name] = codecs[column.name].encode(table[column.name])
     if not codecs:
@@ -200,6 +212,11 @@ def _encode(table: pa.Table, spec: Table) -> tuple[dict[str, Codec], dict[str, C
             f"table {spec.name!r} has no column to learn: all are identifiers or text."
         )
     return codecs, codes
+
+
+def _is_numeric(spec: Table, table: pa.Table, name: str) -> bool:
+    numeric = spec.column(name).kind in ("number", "datetime", "duration", "geo")
+    return numeric and not pa.types.is_null(table.schema.field(name).type)
 
 
 def _positions(

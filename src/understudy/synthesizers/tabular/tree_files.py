@@ -30,7 +30,7 @@ from understudy.encoding.columns import Codec, Levels, Ranks
 from understudy.encoding.constraints import Reparametrisation
 from understudy.errors import FormatError
 from understudy.schema import Schema, Table
-from understudy.synthesizers.tabular.boosted import ClassHead, Ensemble, Head, MeanHead
+from understudy.synthesizers.tabular.boosted import ClassHead, Ensemble, GuidedHead, Head
 from understudy.synthesizers.tabular.cart import Cart
 from understudy.synthesizers.tabular.leaves import Grove, Leaves, Lookup, Way
 from understudy.synthesizers.tabular.tree_model import TreeModel
@@ -154,20 +154,28 @@ def _way_out(i: int, way: Way, arrays: Arrays) -> dict[str, Any]:
     if isinstance(way, Lookup):
         arrays[f"way/{i}/table"] = way.table
         return {"kind": "lookup", "by": way.by}
-    for k, leaves in enumerate(way.trees):
-        at = f"way/{i}/{k}"
-        _cart_out(at, leaves.tree, arrays)
-        arrays[f"{at}/donors"] = leaves.donors
-        arrays[f"{at}/starts"], arrays[f"{at}/counts"] = leaves.starts, leaves.counts
-    return {"kind": "grove", "trees": len(way.trees), "width": way.trees[0].tree.width}
+    return _grove_out(f"way/{i}", way, arrays)
 
 
 def _way_in(i: int, card: Mapping[str, Any], arrays: Arrays) -> Way:
     if card["kind"] == "lookup":
         return Lookup(card["by"], arrays[f"way/{i}/table"])
+    return _grove_in(f"way/{i}", card, arrays)
+
+
+def _grove_out(place: str, grove: Grove, arrays: Arrays) -> dict[str, Any]:
+    for k, leaves in enumerate(grove.trees):
+        at = f"{place}/{k}"
+        _cart_out(at, leaves.tree, arrays)
+        arrays[f"{at}/donors"] = leaves.donors
+        arrays[f"{at}/starts"], arrays[f"{at}/counts"] = leaves.starts, leaves.counts
+    return {"kind": "grove", "trees": len(grove.trees), "width": grove.trees[0].tree.width}
+
+
+def _grove_in(place: str, card: Mapping[str, Any], arrays: Arrays) -> Grove:
     trees = []
     for k in range(card["trees"]):
-        at = f"way/{i}/{k}"
+        at = f"{place}/{k}"
         trees.append(
             Leaves(
                 _cart_in(at, card["width"], arrays),
@@ -200,8 +208,7 @@ def _head_out(head: Head | None, arrays: Arrays) -> dict[str, Any] | None:
     if isinstance(head, ClassHead):
         arrays["head/classes"], arrays["head/shares"] = head.classes, head.shares
         return {"kind": "classes", **common}
-    arrays["head/predictions"], arrays["head/donors"] = head.predictions, head.donors
-    return {"kind": "mean", **common}
+    return {"kind": "guided", **common, "grove": _grove_out("head/grove", head.grove, arrays)}
 
 
 def _head_in(card: Mapping[str, Any] | None, arrays: Arrays) -> Head | None:
@@ -215,4 +222,4 @@ def _head_in(card: Mapping[str, Any] | None, arrays: Arrays) -> Head | None:
     )
     if card["kind"] == "classes":
         return ClassHead(ensemble, arrays["head/classes"], arrays["head/shares"])
-    return MeanHead(ensemble, arrays["head/predictions"], arrays["head/donors"])
+    return GuidedHead(ensemble, _grove_in("head/grove", card["grove"], arrays))

@@ -69,10 +69,11 @@ class Drawn:
 
     @classmethod
     def concat(cls, parts: list[Drawn]) -> Drawn:
-        names, moved = parts[0].codes, parts[0].values
+        """All rows of `parts`, which are emptied column by column to hold each cell once."""
+        names, moved = list(parts[0].codes), list(parts[0].values)
         return cls(
-            {name: np.concatenate([p.codes[name] for p in parts]) for name in names},
-            {name: np.concatenate([p.values[name] for p in parts]) for name in moved},
+            {name: np.concatenate([p.codes.pop(name) for p in parts]) for name in names},
+            {name: np.concatenate([p.values.pop(name) for p in parts]) for name in moved},
         )
 
 
