@@ -33,7 +33,8 @@ try:
     metadata = Metadata.detect_from_dataframe(df, table_name='adult')
     model = {name}(metadata); model.fit(df); out = model.sample(len(df))
 except Exception:
-    metadata = Metadata.detect_from_dataframes({{'adult': df}}) if hasattr(Metadata, 'detect_from_dataframes') else Metadata.detect({{'adult': df}})
+    several = getattr(Metadata, 'detect_from_dataframes', None) or Metadata.detect
+    metadata = several({{'adult': df}})
     model = {name}(metadata); model.fit({{'adult': df}}); out = model.sample(len(df))
     out = out['adult'] if isinstance(out, dict) else out
 out.to_parquet(sys.argv[2], index=False)
@@ -49,8 +50,8 @@ with tempfile.TemporaryDirectory() as folder:
     engine.train(workspace_dir=folder)
     engine.generate(workspace_dir=folder, sample_size=len(df))
     import pathlib
-    parts = [pd.read_parquet(p) for p in sorted(pathlib.Path(folder).rglob('SyntheticData/*.parquet'))]
-    pd.concat(parts).to_parquet(sys.argv[2], index=False)
+    files = sorted(pathlib.Path(folder).rglob('SyntheticData/*.parquet'))
+    pd.concat([pd.read_parquet(p) for p in files]).to_parquet(sys.argv[2], index=False)
 """
 PEERS = {
     "SDV GaussianCopula": COPULA.format(name="GaussianCopulaSynthesizer"),
@@ -74,7 +75,7 @@ def run() -> None:
                 cost = cost_of([PYTHON, "-c", script, source, str(made)])
                 rows.append([name, f"{cost.cpu:.1f}", f"{cost.peak:.0f}", *judge("adult", made)])
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-                rows.append([name, f"did not run: {str(error)[-80:]}", *[""] * 7])
+                rows.append([name, f"did not run: {str(error)[-80:]}", *[""] * 9])
     table(
         "Adult, peers in the same run",
         [
@@ -87,6 +88,8 @@ def run() -> None:
             "TSTR - TRTR",
             "copies T / H",
             "closer to train",
+            "membership AUC",
+            "TPR at 1 % FPR",
         ],
         rows,
     )

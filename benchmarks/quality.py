@@ -1,8 +1,9 @@
 """Fidelity, utility and closeness on four real tables, each beside what two real samples score.
 
-Fitted on the published training split, as many rows drawn as it has, judged by `understudy.evaluate`
-against the published test split. `fit + sample` is a whole process: reading, fitting, drawing,
-writing.
+Fitted on the published training split, as many rows drawn as it has, judged against the published
+test split by `understudy.evaluate`. CPU-seconds are those of a whole process: reading, fitting,
+drawing, writing. Copies are shares of the records that occur once, learnt from (T) and held back
+(H).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def run() -> None:
             "TSTR - TRTR",
             "copies T / H",
             "closer to train",
+            "membership AUC",
+            "TPR at 1 % FPR",
         ],
         rows,
     )
@@ -62,8 +65,10 @@ def judge(name: str, made: Path) -> list[str]:
         f"{m['shape_error'].value / m['shape_error'].floor:.2f}",
         f"{m['pair_error'].value / m['pair_error'].floor:.2f}",
         f"{utility.difference:+.4f}",
-        f"{copies['exact_train']} / {copies['exact_holdout']}",
-        f"{100 * closer['closer_to_train']:.1f} % [{100 * closer['low']:.1f}, {100 * closer['high']:.1f}]",
+        f"{copies['share_train']:.3%} / {copies['share_holdout']:.3%} (p {copies['p']:.2f})",
+        f"{closer['closer_to_train']:.1%} [{closer['low']:.1%}, {closer['high']:.1%}]",
+        f"{max(one['auc'] for one in battery['attacks']):.3f}",
+        f"{max(one['tpr_at_1'] for one in battery['attacks']):.1%}",
     ]
 
 

@@ -29,6 +29,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps a test's ledger and settings out of the user's home."""
     monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "home"))
 
+
 # Machines are noisy: how long an example takes says nothing about whether it is right.
 settings.register_profile("understudy", deadline=None)
 settings.load_profile("understudy")

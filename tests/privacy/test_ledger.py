@@ -124,10 +124,11 @@ def test_the_cap_is_raised_on_record(ledger: Ledger) -> None:
         ledger.check(OTHER, "row", asked)
 
 
-def test_the_first_run_states_the_delta_and_the_cap_may_restate_it(ledger: Ledger) -> None:
+def test_the_cap_stands_at_the_largest_delta_of_the_runs_unless_restated(ledger: Ledger) -> None:
     ledger.reserve(DATA, "row", "first", "a", Gaussian(2.0), budget=Budget(5.0, 1e-8))
-    spend(ledger, "b", Gaussian(20.0), run="second")
     assert ledger.standing(DATA, "row").cap == Budget(10.0, 1e-8)
+    spend(ledger, "b", Gaussian(20.0), run="second")
+    assert ledger.standing(DATA, "row").cap == Budget(10.0, BUDGET.delta)
     ledger.cap(DATA, "row", 11.0, "more", delta=1e-5)
     ledger.cap(DATA, "row", 12.0, "still more")
     assert ledger.standing(DATA, "row").cap == Budget(12.0, 1e-5)

@@ -277,9 +277,9 @@ def visits(rows: int, seed: int) -> pa.Table:
 def test_a_noisy_count_keeps_what_can_be_predicted_of_it() -> None:
     """R2 on fresh rows of trees taught by synthetic rows, beside those taught by real ones.
 
-    Over eight seeds the loss is .023 with a standard deviation of .005; with a head that over-fits
-    (400 rounds of 63 leaves, whatever the data) it was .053 with .007. The mean of two losses above
-    .037 is four standard errors away.
+    Over eight seeds the loss is .019 with a standard deviation of .007; with a head that over-fits
+    (400 rounds of 63 leaves, whatever the data) it was .053 with .007. The bound on the mean of two
+    losses, .037, lies three standard errors from both.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 

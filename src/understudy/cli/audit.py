@@ -27,9 +27,7 @@ def audit(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="`tabsyn`: the figures of the TabSyn papers instead of a verdict."
-        ),
+        typer.Option(help="`tabsyn`: the figures of the TabSyn papers instead of a verdict."),
     ] = None,
     null: Nulls = None,
     delimiter: Delimiter = None,

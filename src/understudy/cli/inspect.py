@@ -21,6 +21,7 @@ def inspect(
     from understudy.cli.verdict import print_json
     from understudy.data import inspect as look
     from understudy.data import read
+    from understudy.pipeline.costs import prices
     from understudy.schema.plan import Plan, Source, dump_plan, json_schema
 
     rows = read(data, nulls=null or (), delimiter=delimiter, encoding=encoding)
@@ -33,13 +34,15 @@ def inspect(
         plan = Plan(source=source, data=found.schema)
         head = "# yaml-language-server: $schema=plan.schema.json\n" + _proposals(found)
         whole(out.with_name("plan.schema.json"), lambda p: p.write_text(json_schema()))
-        whole(out, lambda p: p.write_text(head + dump_plan(plan), encoding="utf-8"))
+        text = head + dump_plan(plan) + prices(plan)
+        whole(out, lambda p: p.write_text(text, encoding="utf-8"))
     if json:
         print_json(found.as_dict())
         return
     _show(found)
     if out is not None:
-        print(f"\nPlan written to {out}. Edit it, then: understudy run {out} --no-dp")
+        print(f"\nPlan written to {out}; its end says what a privacy budget would buy.")
+        print(f"Edit it, then: understudy run {out} --epsilon 3 (or --no-dp)")
 
 
 def _proposals(found: object) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from understudy.pipeline.planning import engine_of
-from understudy.pipeline.private import COUNT_SHARE, default_delta
+from understudy.errors import EngineError
+from understudy.pipeline.planning import EPSILON, engine_of
+from understudy.pipeline.private import COUNT_SHARE, declared, default_delta
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Composed, Event, Exponential, Gaussian, Laplace
 from understudy.privacy.spending import DELTA
@@ -46,6 +47,21 @@ def costs(plan: Plan) -> str:
         lines.append(f"{name}: {_told(first.event)}{each}; buys {first.buys}")
     lines.append("nothing was spent")
     return "".join(f"# {line}\n" for line in lines)
+
+
+def prices(plan: Plan) -> str:
+    """What a plan makes public by saying it and what a budget would buy, as comment lines.
+
+    Empty for data that no engine with a budget takes.
+    """
+    wanted = DifferentialPrivacy(epsilon=EPSILON)
+    try:
+        bought = costs(plan.model_copy(update={"privacy": wanted}))
+    except EngineError:
+        return ""
+    public = [f"#   {what}" for what in declared(plan.data, wanted, by_plan=True)]
+    head = "# Under a budget, public by standing in this plan (take out what is not):"
+    return "\n".join(["", head, *public, "# and bought, here for epsilon 3:", bought])
 
 
 def _told(event: Event) -> str:

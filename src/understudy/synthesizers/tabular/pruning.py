@@ -5,7 +5,7 @@ the neighbourhood of a few training rows and not a conditional distribution: a n
 drawn from it carries those rows' own values along, which is what membership attacks find. Every
 tree is grown on a bootstrap, so the rows it never saw are at hand to ask whether a split predicts
 better than none. Columns of few values are not pruned: their cells point at nobody, and rare levels
-would be lost (decision 4).
+would be lost (decision 8).
 
 Predictions are distributions, so they are judged by a proper score, the ranked probability score
 (Gneiting & Raftery 2007). It cannot see below the width of a quantile class, so a split also stays

@@ -50,7 +50,7 @@ class TreeSynthesizer:
     target: str | None = None
     seed: int = 0
     trees: int = 3
-    leaf: int = 20
+    leaf: int = 40
     features: float = 0.8
     reach: int | None = None
     grow_rows: int = 150_000

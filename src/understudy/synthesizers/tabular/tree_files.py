@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def save(model: TreeModel, path: Path) -> None:
         "format": FORMAT,
         "engine": model.engine,
         "stamp": STAMP,
-        "config": asdict(model.config),
+        "config": asdict(replace(model.config, workers=1)),
         "rows": model.rows,
         "order": model.order,
         "schema": model.schema.model_dump(mode="json"),
