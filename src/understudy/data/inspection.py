@@ -13,7 +13,7 @@ from understudy.data.proposals import propose
 from understudy.schema import Schema, Table
 
 RARE = 20
-"""Levels held by fewer rows are called rare: below the engine's smallest leaf."""
+"""Levels held by fewer rows are called rare."""
 
 
 @dataclass(frozen=True)
