@@ -29,20 +29,23 @@ from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
 from understudy.schema import Table
-from understudy.synthesizers.tabular.boosted import fit_head
+from understudy.synthesizers.tabular.boosted import MOST_CLASSES, fit_head
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.leaves import Grove, Way, fit_grove
 from understudy.synthesizers.tabular.order import by_information, classes_of, dependencies
 from understudy.synthesizers.tabular.tree_model import TreeModel
 
 BOOST_ROWS = 150_000
+FEWEST_IN_LEAF = 20
+"""What `leaf` may shrink to, so that a rare class of the target keeps leaves of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TreeSynthesizer:
     """Configuration of the engine; every field is public and printed in the certificate.
 
-    `leaf` and `reach` are the two privacy knobs: fewest training rows in a leaf, and how many
+    `leaf` and `reach` are the two privacy knobs: fewest training rows in a leaf (fewer, down to 20,
+    where the target has a class too rare for it), and how many
     positions in its column's order statistics a number may move (None: one row in 500, at least
     6). Raising either makes rows less like anybody's, at some cost in sharpness.
     """
@@ -89,7 +92,8 @@ class TreeSynthesizer:
         positions = _positions(model_spec, codecs, codes, order)
         x = _matrix(order, codes, positions, table.num_rows)
         determined = dependencies(order[1:] if target else order, codecs, codes)
-        ways = self._grow(order, codecs, codes, x, determined, progress)
+        grower = replace(self, leaf=self._leaf_for(codes[target] if target else None))
+        ways = grower._grow(order, codecs, codes, x, determined, progress)
         head = None
         if target is not None:
             progress(ProgressEvent("fit", len(order), len(order) + 1, "boosting the target"))
@@ -98,7 +102,7 @@ class TreeSynthesizer:
                 codes[target],
                 codecs[target],
                 numeric=_is_numeric(model_spec, model_table, target),
-                grow=self._leaves_of(codecs[target], stream(self.seed, "tree", "guided")),
+                grow=grower._leaves_of(codecs[target], stream(self.seed, "tree", "guided")),
                 rows=BOOST_ROWS,
                 rng=stream(self.seed, "tree", "head"),
             )
@@ -173,6 +177,15 @@ class TreeSynthesizer:
             )
             ways.update(zip(drawn[first : first + batch], grown, strict=True))
         return {name: ways[name] for name in order}
+
+    def _leaf_for(self, target: Codes | None) -> int:
+        """`leaf`, or two thirds of the target's rarest class where a leaf would swallow it."""
+        if target is None:
+            return self.leaf
+        counts = np.unique(target, return_counts=True)[1]
+        if len(counts) > MOST_CLASSES:
+            return self.leaf
+        return min(self.leaf, max(FEWEST_IN_LEAF, 2 * int(counts.min()) // 3))
 
     def _leaves_of(
         self, codec: Codec, rng: np.random.Generator
