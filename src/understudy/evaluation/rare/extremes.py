@@ -146,12 +146,12 @@ def extremal_dependence(features: Sequence[Feature], rng: np.random.Generator) -
         flags = _beyond(rows[role])
         found = np.abs(_chi(flags, None) - held)[:, *upper]
         weights = bootstrap_weights(len(rows[role]), len(rows[role]), CHI_DRAWS, rng)
-        drawn = [np.nanmean(np.abs(_chi(flags, w) - held)[:, *upper]) for w in weights]
-        return found, np.array(drawn)
+        moved = (np.abs(_chi(flags, w) - held)[:, *upper] for w in weights)
+        return found, np.array([np.nanmean(gap) for gap in moved if np.isfinite(gap).any()])
 
     ours, drawn = gaps("synthetic")
     real, real_drawn = gaps("train")
-    if not np.isfinite(ours).any() or not np.isfinite(real).any():
+    if not all(np.isfinite(gap).any() for gap in (ours, real, drawn, real_drawn)):
         return None
     found = around(float(np.nanmean(ours)), drawn)
     floor = around(float(np.nanmean(real)), real_drawn)

@@ -1,0 +1,184 @@
+"""A run under a budget, end to end: what it spends, what it says, and what survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from understudy.data import Dataset, read
+from understudy.errors import BudgetError, UserError
+from understudy.pipeline import synthesize
+from understudy.pipeline.costs import costs, prices
+from understudy.pipeline.models import load
+from understudy.pipeline.planning import plan_for, privacy_for, with_unit
+from understudy.pipeline.private import as_private, default_delta
+from understudy.privacy.ledger import Ledger
+from understudy.privacy.statement import recompute
+from understudy.schema.plan import DifferentialPrivacy
+
+ROWS = 3000
+
+
+def people(rows: int = ROWS, seed: int = 0) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 90, rows)
+    ill = rng.random(rows) < age / 120
+    return pa.table(
+        {
+            "age": pa.array(age),
+            "income": pa.array(np.round(np.exp(rng.normal(10, 1, rows)), 2)),
+            "region": pa.array(np.array(["north", "south", "east"])[rng.integers(0, 3, rows)]),
+            "ill": pa.array(np.where(ill, "yes", "no")),
+        }
+    )
+
+
+def test_a_private_run_on_real_rows(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    rows = read(real_data("adult") / "train.csv.gz", nulls=["?"]).table.slice(0, 6000)
+    run = synthesize(rows, epsilon=1, target="income", seed=1, out=tmp_path / "run")
+    assert run.verdict.ruling == "PASS"
+    assert run.bundle is not None
+    paper = json.loads((run.bundle / "certificate.json").read_text())
+    stated = paper["privacy"]["statement"]
+    assert stated["epsilon"] <= 1
+    assert recompute(stated).epsilon == pytest.approx(stated["epsilon"])
+    with Ledger() as ledger:
+        (account,) = ledger.accounts()
+        assert account == (stated["dataset"], "row")
+        charges = ledger.charges(*account, stated["run"])
+    assert [c.query for c in charges] == [event["query"] for event in stated["events"]]
+    assert ledger.folder == Path(os.environ["UNDERSTUDY_HOME"])
+    assert "number of units" in [c.query for c in charges]
+
+
+def test_the_same_rows_shared_by_two_runs_compose(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        synthesize(people(), epsilon=1, seed=1, out=tmp_path / name)
+    with Ledger() as ledger:
+        standing = ledger.standing(*ledger.accounts()[0])
+    assert len(standing.by_run) == 2
+    assert 1 < standing.spent.epsilon < 2
+
+
+def test_more_than_the_cap_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r"above the cap of 10.*ledger cap"):
+        synthesize(people(), epsilon=11, out=tmp_path / "run")
+    with Ledger() as ledger:
+        assert not ledger.accounts()
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_epsilon_that_promises_nothing_is_refused(epsilon: float, tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="epsilon must be a positive number"):
+        synthesize(people(100), epsilon=epsilon, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_killed_in_the_fit_and_run_again_no_answer_is_paid_twice(tmp_path: Path) -> None:
+    pq.write_table(people(), tmp_path / "people.parquet")
+    words = ["run", "people.parquet", "--epsilon", "1", "--target", "ill", "--seed", "4"]
+    command = [sys.executable, "-m", "understudy", *words, "--out", "run"]
+
+    def go(**environment: str) -> int:
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, env={**os.environ, **environment}
+        )
+        return done.returncode
+
+    assert go(UNDERSTUDY_CRASH_AFTER="fit") == -signal.SIGKILL
+    model = (tmp_path / "run" / "model" / "model.json").read_bytes()
+    with Ledger() as ledger:
+        account = ledger.accounts()[0]
+        before = ledger.standing(*account).spent.epsilon
+        # As if it had died just before the step was recorded: the fit is done again.
+        forget(tmp_path / "run", "fit")
+    assert go() in (0, 3, 4)
+    assert (tmp_path / "run" / "model" / "model.json").read_bytes() == model
+    with Ledger() as ledger:
+        assert ledger.standing(*account).spent.epsilon == before
+        assert ledger.verify() is None
+
+
+def forget(folder: Path, step: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        database.execute("DELETE FROM steps WHERE name = ?", (step,))
+
+
+def test_a_model_without_its_ledger_entry_is_not_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesize(people(), epsilon=1, seed=1, out=tmp_path / "run")
+    assert load(tmp_path / "run").sample(10).num_rows == 10
+    monkeypatch.setenv("UNDERSTUDY_HOME", str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match="has no entry for it"):
+        load(tmp_path / "run")
+
+
+def test_inference_is_kept_from_saying_what_cells_say() -> None:
+    schema = as_private(read(people()).schema)
+    assert all(column.nullable and not column.why for column in schema.table().columns)
+
+
+@pytest.mark.parametrize(
+    ("units", "delta"), [(5, 1e-2), (10_000, 1e-5), (22_793, 1e-6), (1_000_000, 1e-7)]
+)
+def test_delta_is_a_power_of_ten_below_a_tenth_of_a_unit(units: int, delta: float) -> None:
+    assert default_delta(units) == pytest.approx(delta)
+    assert default_delta(units) <= 1 / (10 * units)
+
+
+def test_what_names_the_unit_is_never_learnt() -> None:
+    data = read(people())
+    named = with_unit(data.schema, "region")
+    assert named.unit.column == "region"
+    assert named.table().column("region").kind == "identifier"
+
+
+def test_the_price_list_spends_nothing_and_names_every_column() -> None:
+    plan = plan_for(read(people()), "people.csv", privacy=privacy_for(1.0, False), target="ill")
+    told = costs(plan)
+    assert all(line.startswith("# ") for line in told.splitlines())
+    for name in ("age", "income", "region", "ill"):
+        assert f"# {name}: " in told
+    assert "nothing was spent" in told
+    assert "public by standing in this plan" in prices(plan)
+    with Ledger() as ledger:
+        assert not ledger.accounts()
+
+
+def test_rows_beyond_public_bounds_are_clipped_and_nobody_is_named(tmp_path: Path) -> None:
+    data = read(people())
+    spec = data.schema.table()
+    narrow = tuple(
+        c.model_copy(update={"minimum": 30, "maximum": 60}) if c.name == "age" else c
+        for c in spec.columns
+    )
+    schema = data.schema.with_table(spec.model_copy(update={"columns": narrow}))
+    bounded = Dataset(schema, data.tables)
+    run = synthesize(bounded, epsilon=3, seed=1, out=tmp_path / "run")
+    made = pq.read_table(run.synthetic / "table.parquet")["age"].drop_null().to_numpy()
+    assert 30 <= made.min() <= made.max() <= 60
+    public = json.dumps(run.contents["privacy"]["statement"]["public"])
+    assert "bounds of age" in public
+
+
+def test_a_delta_that_would_publish_somebody_is_refused(tmp_path: Path) -> None:
+    from understudy.pipeline.run import execute
+
+    data = read(people())
+    privacy = DifferentialPrivacy(epsilon=1, delta=0.01, public_units=ROWS)
+    plan = plan_for(data, "people.csv", privacy=privacy, seed=1)
+    with pytest.raises(BudgetError, match="not below one in the 3,000 people"):
+        execute(plan, Dataset(plan.data, data.tables), tmp_path / "run")
