@@ -1,4 +1,4 @@
-"""The demo: people are recovered from the records, caught without a guarantee, protected with one."""
+"""The demo: people recovered from records, caught without a guarantee, protected with one."""
 
 from __future__ import annotations
 
