@@ -182,3 +182,12 @@ def test_a_delta_that_would_publish_somebody_is_refused(tmp_path: Path) -> None:
     plan = plan_for(data, "people.csv", privacy=privacy, seed=1)
     with pytest.raises(BudgetError, match="not below one in the 3,000 people"):
         execute(plan, Dataset(plan.data, data.tables), tmp_path / "run")
+
+
+def test_a_refused_run_leaves_its_folder_to_the_corrected_one(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="smallest epsilon that works"):
+        synthesize(people(500), epsilon=0.01, target="ill", seed=1, out=tmp_path / "run")
+    with pytest.raises(BudgetError, match="above the cap"):
+        synthesize(people(500), epsilon=20, target="ill", seed=1, out=tmp_path / "run")
+    run = synthesize(people(500), epsilon=3, target="ill", seed=1, out=tmp_path / "run")
+    assert run.contents["privacy"]["statement"]["budget"]["epsilon"] == 3

@@ -164,6 +164,7 @@ def test_a_second_process_waits_for_its_turn(source: Path, tmp_path: Path) -> No
     first = RunStore(tmp_path / "run", "one")
     with pytest.raises(RunFolderError, match=r"another process is working in .*run"):
         RunStore(tmp_path / "run", "one")
+    first.once("fit", lambda: None)
     first.close()
     with pytest.raises(RunFolderError, match="holds another run"):
         RunStore(tmp_path / "run", "two")

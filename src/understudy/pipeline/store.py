@@ -42,6 +42,8 @@ class RunStore:
         self._db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT)")
         self._db.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT PRIMARY KEY, seconds REAL)")
         known = self._meta("identity")
+        if known not in (None, identity) and self._nothing_done():
+            known = self._forget()
         if known is not None and known != identity:
             self.close()
             raise RunFolderError(
@@ -98,6 +100,15 @@ class RunStore:
     def close(self) -> None:
         self._db.close() if hasattr(self, "_db") else None
         os.close(self._lock)
+
+    def _nothing_done(self) -> bool:
+        """Whether a run stopped before its first step, as one that was refused its budget does."""
+        return self._db.execute("SELECT 1 FROM steps LIMIT 1").fetchone() is None
+
+    def _forget(self) -> None:
+        """Makes room for a corrected request; what was spent stays in the ledger."""
+        self._db.execute("DELETE FROM meta")
+        self._db.execute("DROP TABLE IF EXISTS answers")
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
