@@ -191,3 +191,23 @@ def test_a_refused_run_leaves_its_folder_to_the_corrected_one(tmp_path: Path) ->
         synthesize(people(500), epsilon=20, target="ill", seed=1, out=tmp_path / "run")
     run = synthesize(people(500), epsilon=3, target="ill", seed=1, out=tmp_path / "run")
     assert run.contents["privacy"]["statement"]["budget"]["epsilon"] == 3
+
+
+def test_a_seed_does_not_tell_who_was_learnt_from(tmp_path: Path) -> None:
+    from understudy.pipeline.store import RunStore
+
+    sides = []
+    for name in ("a", "b"):
+        synthesize(people(400), epsilon=3, seed=7, out=tmp_path / name)
+        store = RunStore(tmp_path / name, identity_of(tmp_path / name))
+        sides.append(store.coins)
+        store.close()
+    assert sides[0] != sides[1]
+
+
+def identity_of(folder: Path) -> str:
+    import sqlite3
+
+    with sqlite3.connect(folder / "run.sqlite") as database:
+        found = database.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
+    return str(found[0])

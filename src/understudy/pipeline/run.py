@@ -72,13 +72,16 @@ def execute(
     thresholds = check(plan, data)
     if plan.seed is None:
         plan = plan.model_copy(update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()})
-    parts = split(data, seed=plan.seed or 0, alone=isinstance(plan.privacy, DifferentialPrivacy))
+    private_run = isinstance(plan.privacy, DifferentialPrivacy)
+    parts = None if private_run else split(data, seed=plan.seed or 0)
     content = fingerprint(data)
     text = dump_plan(plan)
     identity = hashlib.sha256(f"{content}\n{text}\n{title}".encode()).hexdigest()
     store = RunStore(folder, identity)
     try:
         store.write_text("plan.yaml", text)
+        if parts is None:
+            parts = split(data, seed=store.coins, alone=True)
         journey = Journey(plan, data, store, thresholds, progress, workers, by_plan)
         title = title or f"{data.schema.table().name}, synthetic"
         with one_thread():

@@ -61,6 +61,7 @@ class RunStore:
                     ("identity", identity),
                     ("created", now),
                     ("name", f"{self.folder.resolve().name}-{secrets.token_hex(4)}"),
+                    ("coins", str(secrets.randbits(63))),
                 ],
             )
 
@@ -73,6 +74,11 @@ class RunStore:
     def name(self) -> str:
         """What the privacy ledger calls the run: never the same for two runs."""
         return self._meta("name") or ""
+
+    @property
+    def coins(self) -> int:
+        """A secret of the run, for coins that nobody may know: kept here for a resume only."""
+        return int(self._meta("coins") or 0)
 
     def once(self, step: str, work: Callable[[], None]) -> None:
         """Does `work` unless a finished `step` is on record."""
