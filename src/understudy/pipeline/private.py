@@ -18,7 +18,7 @@ import numpy as np
 
 from understudy.data import Dataset
 from understudy.data.splitting import units_of
-from understudy.errors import UserError
+from understudy.errors import PlanError, UserError
 from understudy.privacy.accountant import check_delta
 from understudy.privacy.answers import AnswerStore
 from understudy.privacy.budget import Budget
@@ -28,11 +28,15 @@ from understudy.privacy.ledger_session import LedgerSession
 from understudy.privacy.mechanisms import NoisyTotal
 from understudy.privacy.spending import DELTA
 from understudy.privacy.statement import statement
-from understudy.schema import Category, Number, Schema
+from understudy.schema import Category, Datetime, Number, Schema
 from understudy.schema.plan import DifferentialPrivacy
 
 COUNT_SHARE = 0.02
 """Of epsilon, for counting units: a tenth of a per cent of 50,000 at epsilon 1."""
+MOST_DELTA = 1e-5
+"""Of a run that nobody gave a delta: few units are no reason for a weak promise."""
+SURE = math.log(1e3)
+"""Scales of Laplace noise that are added to a count, so that it is too small once in 2,000."""
 CARD = "privacy.json"
 BY_PLAN, BY_DEFAULT = "the plan", "assumed, as no plan was given"
 
@@ -70,8 +74,8 @@ def opened(
 
 
 def default_delta(units: int) -> float:
-    """One over ten times the units, rounded down to a power of ten."""
-    return float(10.0 ** math.floor(math.log10(1 / (10 * max(units, 1)))))
+    """One over ten times the units, rounded down to a power of ten, and never above 1e-5."""
+    return min(MOST_DELTA, 10.0 ** math.floor(math.log10(1 / (10 * max(units, 1)))))
 
 
 def unit_name(schema: Schema) -> str:
@@ -82,16 +86,28 @@ def unit_name(schema: Schema) -> str:
 def as_private(schema: Schema) -> Schema:
     """An inferred schema without what inference read off the cells for free.
 
-    Kinds stay (they are assumed public). Whether a column has gaps is bought, and reasons that
-    quote ranges and counts go.
+    Kinds stay (they are assumed public). Whether a column has gaps is bought; keys, and reasons
+    that quote ranges and counts, go. Raises `PlanError` for dates written as text: their spelling
+    was found by looking at all rows at once, so that one row could change how the others are read.
     """
+    for table in schema.tables:
+        for column in table.columns:
+            if isinstance(column, Datetime) and column.format is not None:
+                raise PlanError(
+                    f"column {column.name!r} of table {table.name!r} holds dates written as text, "
+                    f"and how they are written ({column.format}) was read off the rows. Under a "
+                    "budget somebody must say so: write a plan (understudy inspect DATA -o "
+                    "plan.yaml), check its `format:`, and run the plan."
+                )
     tables = [
         table.model_copy(
             update={
                 "columns": tuple(
                     column.model_copy(update={"nullable": True, "why": ""})
                     for column in table.columns
-                )
+                ),
+                "primary_key": (),
+                "foreign_keys": (),
             }
         )
         for table in schema.tables
@@ -108,8 +124,12 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
                 public[f"bounds of {column.name}"] = BY_PLAN
             if isinstance(column, Category) and column.levels is not None:
                 public[f"levels of {column.name}"] = BY_PLAN
+            if isinstance(column, Datetime) and column.format is not None:
+                public[f"spelling of {column.name}: {column.format}"] = BY_PLAN
             if not column.nullable:
                 public[f"{column.name} is never missing"] = BY_PLAN
+        if table.primary_key:
+            public[f"key of {table.name}: {', '.join(table.primary_key)}"] = BY_PLAN
         for rule in table.constraints:
             public[f"constraint {rule.rule} of {table.name}"] = BY_PLAN
     if wanted.public_units is not None:
@@ -154,7 +174,9 @@ def require_paid(folder: Path) -> None:
 
 
 def _bought_units(session: LedgerSession, learnt: Dataset, share: float) -> int:
+    """At least as many as there are, nearly surely: delta must be small against their number, and
+    noise that happened to be negative would make it large just where the data are few."""
     mechanism = NoisyTotal(scale=1 / (COUNT_SHARE * session.budget.epsilon))
     rows = session.admit(learnt)
     noisy = rows.ask("number of units", mechanism, lambda d: np.array([units_of(d)]))
-    return max(1, round(int(noisy[0]) / share))
+    return max(1, math.ceil((int(noisy[0]) + SURE * mechanism.scale) / share))

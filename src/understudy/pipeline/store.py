@@ -78,7 +78,13 @@ class RunStore:
     @property
     def coins(self) -> int:
         """A secret of the run, for coins that nobody may know: kept here for a resume only."""
-        return int(self._meta("coins") or 0)
+        found = self._meta("coins")
+        if found is None:
+            raise RunFolderError(
+                f"{self.folder} was begun by a version whose split was no secret. Give --out a new "
+                "folder."
+            )
+        return int(found)
 
     def once(self, step: str, work: Callable[[], None]) -> None:
         """Does `work` unless a finished `step` is on record."""

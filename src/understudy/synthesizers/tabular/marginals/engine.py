@@ -144,7 +144,8 @@ class MarginalSynthesizer:
             private=session.private,
             identifiers=dataset.table.select(identifiers) if privacy is None else None,
             to_frame=None
-            if isinstance(data, (Dataset, str, Path))
+            # A frame's own dtypes list every real category: under a budget a dataset comes out.
+            if privacy is not None or isinstance(data, (Dataset, str, Path))
             else lambda made: like(made, data),
         )
 
