@@ -251,3 +251,35 @@ def test_a_frame_does_not_get_its_real_categories_back() -> None:
     made = model.sample(50)
     assert isinstance(made, Dataset)
     assert "village of one" not in str(made.table.schema) + str(made.table.to_pylist())
+
+
+def test_a_refused_delta_does_not_loosen_the_cap(tmp_path: Path) -> None:
+    from understudy.pipeline.run import execute
+
+    data = read(people())
+    for delta in (0.5, 1e-4):
+        wanted = DifferentialPrivacy(epsilon=9, delta=delta)
+        plan = plan_for(data, "people.csv", privacy=wanted, seed=1)
+        with pytest.raises(BudgetError, match="at most 1e-05 is taken"):
+            execute(plan, Dataset(plan.data, data.tables), tmp_path / "refused")
+    with Ledger() as ledger:
+        assert not ledger.accounts()
+        with pytest.raises(BudgetError, match="at most 1e-05 is taken"):
+            ledger.cap("0" * 64, "row", 20.0, "a typo", delta=0.5)
+    synthesize(people(), epsilon=9, seed=1, out=tmp_path / "a")
+    with pytest.raises(BudgetError, match="does not fit into what is left"):
+        synthesize(people(), epsilon=9, seed=2, out=tmp_path / "b")
+
+
+def test_a_rule_that_needs_rows_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    from understudy.errors import EngineError
+    from understudy.schema import Dependency
+
+    data = read(people())
+    rule = Dependency(by=("region",), determines="ill")
+    table = data.schema.table().model_copy(update={"constraints": (rule,)})
+    ruled = Dataset(data.schema.with_table(table), data.tables)
+    with pytest.raises(EngineError, match="dependency"):
+        synthesize(ruled, epsilon=1, seed=1, out=tmp_path / "run")
+    with Ledger() as ledger:
+        assert not ledger.accounts()

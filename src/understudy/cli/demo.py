@@ -60,7 +60,7 @@ def _act(data: Dataset, folder: Path, privacy: Privacy, threads: int) -> Run:
 
     plan = plan_for(data, SOURCE, privacy=privacy, target=TARGET, unit="person", seed=0)
     planned = replace(data, schema=plan.data)
-    title = "Understudies of 20,190 health-insurance records"
+    title = "Understudies of health-insurance records"
     with shown() as progress:
         return execute(
             plan, planned, folder, progress=progress, workers=threads, title=title, notes=NOTES

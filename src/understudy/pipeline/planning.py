@@ -10,6 +10,8 @@ from typing import Any
 from understudy.data import Dataset, read
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
+from understudy.privacy.budget import Budget
+from understudy.privacy.spending import DELTA
 from understudy.release.gate import DEFAULTS, Thresholds
 from understudy.schema import Identifier, Schema, Unit
 from understudy.schema.plan import (
@@ -33,8 +35,6 @@ def privacy_for(epsilon: float | None, no_dp: bool) -> Privacy:
         raise PlanError("--epsilon and --no-dp contradict each other. Say one of them.")
     if no_dp:
         return NoPrivacy()
-    from understudy.privacy.budget import Budget
-
     return DifferentialPrivacy(epsilon=Budget(EPSILON if epsilon is None else epsilon).epsilon)
 
 
@@ -128,7 +128,11 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
             )
     for name, shares in (plan.balance or {}).items():
         _check_balance(data, name, shares)
-    create(engine_of(plan), **plan.engine.options)
+    engine = create(engine_of(plan), **{"target": plan.target, **plan.engine.options})
+    if isinstance(plan.privacy, DifferentialPrivacy) and hasattr(engine, "plan"):
+        # What the engine cannot do is refused before anything is spent.
+        types = data.table.schema.remove_metadata()
+        engine.plan(plan.data, Budget(plan.privacy.epsilon, DELTA), types=types)
     known = [field.name for field in fields(Thresholds)]
     for name in plan.bounds:
         if name not in known:

@@ -26,15 +26,13 @@ from understudy.privacy.fingerprint import fingerprint
 from understudy.privacy.ledger import Ledger
 from understudy.privacy.ledger_session import LedgerSession
 from understudy.privacy.mechanisms import NoisyTotal
-from understudy.privacy.spending import DELTA
+from understudy.privacy.spending import DELTA, MOST_DELTA, check_ceiling
 from understudy.privacy.statement import statement
 from understudy.schema import Category, Datetime, Number, Schema
 from understudy.schema.plan import DifferentialPrivacy
 
 COUNT_SHARE = 0.02
 """Of epsilon, for counting units: a tenth of a per cent of 50,000 at epsilon 1."""
-MOST_DELTA = 1e-5
-"""Of a run that nobody gave a delta: few units are no reason for a weak promise."""
 SURE = math.log(1e3)
 """Scales of Laplace noise that are added to a count, so that it is too small once in 2,000."""
 CARD = "privacy.json"
@@ -56,6 +54,9 @@ def opened(
     Raises `BudgetError` for a budget above the account's cap or a delta too large for the data.
     """
     Budget(wanted.epsilon, wanted.delta or 0.0)
+    if wanted.public_units is not None and wanted.delta is not None:
+        check_delta(wanted.delta, wanted.public_units)
+    check_ceiling(wanted.delta or 0.0)
     with Ledger() as ledger:
         store = AnswerStore(answers)
         try:

@@ -125,6 +125,7 @@ class Ledger:
     ) -> Entry:
         """Records what all runs of the account may spend together, by whom and why."""
         Budget(epsilon, delta or 0.0)
+        spending.check_ceiling(delta or 0.0)
         if not why.strip():
             raise BudgetError(
                 "a cap is changed on record only: say why, for whoever reads the ledger later "

@@ -21,6 +21,8 @@ from understudy.privacy.events import Event
 CAP = 10.0
 DELTA = 1e-6
 """Of an account that no run has stated one for yet."""
+MOST_DELTA = 1e-5
+"""Of any account and any run: at a delta near one everything would seem to cost nothing."""
 SHOWN = 12
 """Digits of a fingerprint that people are shown; fewer are understood."""
 
@@ -78,13 +80,24 @@ def events_of(entries: Iterable[Entry], run: str | None = None) -> tuple[Event, 
 def cap_of(entries: Sequence[Entry], asking: Budget | None = None) -> Budget:
     """What all runs of an account may spend together; the last word on record counts.
 
-    Its delta, where nobody recorded one, is the largest that a run was given or is `asking` for.
+    Its delta, where nobody recorded one, is the largest that a run was given or is `asking` for,
+    and never above 1e-5: a request that was refused must not loosen what the others are held to.
     """
     epsilons = [e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None]
     stated = [e.delta for e in entries if e.kind == "cap" and e.delta is not None]
     given = [e.delta for e in entries if e.charged and e.delta is not None]
     given += [] if asking is None else [asking.delta]
-    return Budget((epsilons or [CAP])[-1], (stated[-1:] or [max(given, default=DELTA)])[0])
+    delta = (stated[-1:] or [max(given, default=DELTA)])[0]
+    return Budget((epsilons or [CAP])[-1], min(delta, MOST_DELTA))
+
+
+def check_ceiling(delta: float) -> None:
+    """Raises `BudgetError` for a delta at which a promise would mean little."""
+    if delta > MOST_DELTA:
+        raise BudgetError(
+            f"delta {delta:g} is too large to promise anything: at most {MOST_DELTA:g} is taken. "
+            "It is the chance that the promise fails altogether; leave it out for the default."
+        )
 
 
 def standing(entries: Iterable[Entry], dataset: str, unit: str) -> Standing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
@@ -32,6 +32,14 @@ class Number(ColumnBase):
     decimals: int | None = Field(default=None, ge=0, le=17)
     minimum: float | None = Field(default=None, description="Public lower bound.")
     maximum: float | None = Field(default=None, description="Public upper bound.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Number:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(
+                f"column {self.name!r} has minimum {self.minimum:g} above maximum {self.maximum:g}"
+            )
+        return self
 
 
 class Category(ColumnBase):
