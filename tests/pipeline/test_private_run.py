@@ -283,3 +283,16 @@ def test_a_rule_that_needs_rows_is_refused_before_anything_is_spent(tmp_path: Pa
         synthesize(ruled, epsilon=1, seed=1, out=tmp_path / "run")
     with Ledger() as ledger:
         assert not ledger.accounts()
+
+
+def test_a_run_without_room_is_refused_before_its_units_are_counted(tmp_path: Path) -> None:
+    rows = people(800)
+    synthesize(rows, epsilon=7, seed=1, out=tmp_path / "first")
+    with Ledger() as ledger:
+        before = len(ledger.entries())
+    with pytest.raises(
+        BudgetError, match=r"a run with .* does not fit .*remaining .*raise the cap"
+    ):
+        synthesize(rows, epsilon=7, seed=2, out=tmp_path / "second")
+    with Ledger() as ledger:
+        assert len(ledger.entries()) == before

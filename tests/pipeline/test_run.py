@@ -178,3 +178,9 @@ def test_the_keys_of_a_run_stay_keys(tmp_path: Path) -> None:
     made = pq.read_table(run.synthetic / "visits.parquet")["visit_id"].to_pylist()
     assert not set(made) & {1000 + 2 * i for i in range(3000)}
     assert len(set(made)) == len(made)
+
+
+def test_an_engine_gets_only_the_options_that_it_takes(tmp_path: Path) -> None:
+    rows = pa.table({"a": [i % 7 for i in range(600)], "b": [str(i % 5) for i in range(600)]})
+    run = synthesize(rows, no_dp=True, engine="marginals", seed=1, out=tmp_path / "run", workers=2)
+    assert run.contents["engine"]["name"] == "marginals"

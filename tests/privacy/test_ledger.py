@@ -331,7 +331,14 @@ def test_a_damaged_ledger_is_a_polite_error(forged: Path) -> None:
 def test_a_ledger_of_a_newer_version_is_a_polite_error(forged: Path) -> None:
     with closing(sqlite3.connect(forged / "ledger.sqlite")) as db:
         db.execute("PRAGMA user_version = 9")
-    with pytest.raises(FormatError, match="has format 9, this version of understudy knows 1"):
+    with pytest.raises(FormatError, match="has format 9, this version of understudy knows 2"):
+        Ledger(forged)
+
+
+def test_accounts_that_were_kept_by_spelling_are_not_forgotten_silently(forged: Path) -> None:
+    with closing(sqlite3.connect(forged / "ledger.sqlite")) as db:
+        db.execute("PRAGMA user_version = 1")
+    with pytest.raises(FormatError, match=r"format 1.*lower the caps"):
         Ledger(forged)
 
 

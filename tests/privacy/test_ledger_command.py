@@ -41,7 +41,7 @@ def spent(tmp_path: Path) -> Path:
     path = tmp_path / "t.csv"
     path.write_text("age,city\n" + "".join(f"{20 + i},Bern\n" for i in range(30)))
     with Ledger() as book:
-        name = fingerprint(read(str(path)), book.key)
+        name = book.recognise(fingerprint(read(str(path)), book.key))
         book.reserve(name, "row", "run 1", "age", Gaussian(5.0), budget=Budget(3.0, 1e-6))
     return path
 
@@ -58,6 +58,24 @@ def test_show_lists_accounts_and_the_entries_of_one(run: Run, spent: Path) -> No
     told = json.loads(run("show", name[:6], "--json").stdout)
     assert told["accounts"][0]["remaining"] == pytest.approx(10 - told["accounts"][0]["spent"])
     assert told["accounts"][0]["entries"][0]["query"] == "age"
+
+
+def test_a_copy_by_another_name_and_spelling_shares_cap_and_spending(
+    run: Run, spent: Path, tmp_path: Path
+) -> None:
+    rows = spent.read_text().replace("age,city", "years,town").splitlines()
+    copy = tmp_path / "copy.csv"
+    copy.write_text("\n".join([rows[0], *reversed(rows[1:])]) + "\n")
+    assert "age: Gaussian(sigma=5.0)" in run("show", str(copy)).stdout
+    run("cap", str(copy), "--epsilon", "0.5", "--why", "a copy")
+    assert "of 0.5 at delta" in run("show", str(spent)).stdout
+    with Ledger() as book:
+        assert len(book.accounts()) == 1
+        found = fingerprint(read(str(copy), nulls=["Bern"]), book.key)
+        assert book.recognise(found) == book.accounts()[0][0]
+        entries = len(book.entries())
+        assert book.recognise(found) == book.accounts()[0][0]
+        assert len(book.entries()) <= entries + 1
 
 
 def test_data_that_this_ledger_does_not_know_is_no_error(run: Run, tmp_path: Path) -> None:
@@ -92,8 +110,8 @@ def test_verify_fails_with_3_and_names_the_entry(run: Run, spent: Path) -> None:
         book._db.execute("UPDATE entries SET body = replace(body, 'age', 'sex')")
     result = run("verify")
     assert result.exit_code == 3
-    assert "entry 1: was changed" in result.stdout
-    assert json.loads(run("verify", "--json").stdout)["entry"] == 1
+    assert "entry 2: was changed" in result.stdout
+    assert json.loads(run("verify", "--json").stdout)["entry"] == 2
     path.write_bytes(b"rubbish" * 400)
     result = run("verify")
     assert result.exit_code == 3

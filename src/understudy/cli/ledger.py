@@ -11,6 +11,7 @@ from understudy.cli.options import Json
 from understudy.errors import BudgetError, PlanError, suggest
 
 if TYPE_CHECKING:
+    from understudy.privacy.fingerprint import Fingerprint
     from understudy.privacy.ledger import Ledger
     from understudy.privacy.spending import Standing
 
@@ -69,9 +70,14 @@ def _fail(json: bool, entry: int | None, what: str) -> None:
 def _show(book: Ledger, dataset: str | None, unit: str | None, json: bool) -> None:
     from understudy.cli.verdict import print_json
 
-    known = _fingerprint(book, dataset) if dataset else None
+    known = dataset
+    if dataset is not None:
+        here = Path(dataset).exists()
+        known = book.known(_columns(book, dataset)) if here else book.find(dataset)
     accounts = [
-        book.standing(d, u) for d, u in book.accounts() if known in (None, d) and unit in (None, u)
+        book.standing(d, u)
+        for d, u in book.accounts()
+        if (dataset is None or known == d) and unit in (None, u)
     ]
     if json:
         print_json({"ledger": str(book.path), "accounts": [_told(book, a) for a in accounts]})
@@ -126,7 +132,9 @@ def _cap(
         raise BudgetError(
             "say which data and how much: understudy ledger cap DATASET --epsilon 12 --why REASON."
         )
-    entry = book.cap(_fingerprint(book, dataset), unit, epsilon, why, delta=delta)
+    here = Path(dataset).exists()
+    known = book.recognise(_columns(book, dataset)) if here else book.find(dataset)
+    entry = book.cap(known, unit, epsilon, why, delta=delta)
     account = book.standing(entry.dataset, unit)
     if json:
         print_json(account.as_dict())
@@ -138,11 +146,8 @@ def _cap(
     )
 
 
-def _fingerprint(book: Ledger, dataset: str) -> str:
-    """Of the data at a path, or the one on record that starts so."""
-    if not Path(dataset).exists():
-        return book.find(dataset)
+def _columns(book: Ledger, path: str) -> Fingerprint:
     from understudy.data import read
     from understudy.privacy.fingerprint import fingerprint
 
-    return fingerprint(read(dataset), book.key)
+    return fingerprint(read(path), book.key)

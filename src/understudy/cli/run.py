@@ -1,7 +1,8 @@
 """Split, fit, sample, evaluate, attack, decide, bundle. DATA_OR_PLAN is a table or a plan.yaml.
 
-Kill it at any moment and run it again: finished steps are kept. Exits 0 on PASS, 3 on FAIL, 4 on
-INCONCLUSIVE.
+Kill it at any moment and run it again: finished steps are kept, and answers that were paid for. An
+answer that was being drawn when it died stays spent, and may end the run. Exits 0 on PASS, 3 on
+FAIL, 4 on INCONCLUSIVE.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from understudy.data.splitting import Split, split
 from understudy.data.writing import write
 from understudy.errors import SourceError, suggest
 from understudy.schema import Schema
+from understudy.schema.storage import stored_type
 
 __all__ = ["Dataset", "Inspection", "Split", "infer", "inspect", "like", "read", "split", "write"]
 
@@ -27,15 +28,21 @@ def read(
     delimiter: str | None = None,
     encoding: str | None = None,
     schema: Schema | None = None,
+    cell_by_cell: bool = False,
 ) -> Dataset:
     """A `Dataset` from a path (CSV, Parquet, a folder of either, `-`), a frame or a dict of frames.
 
     `nulls` are spellings of a missing cell beside the empty one. With `schema` the columns are
-    what it says, else they are inferred. Raises `SourceError` for what cannot be read.
+    what it says, else they are inferred; a cell that is not raises. `cell_by_cell` reads as a
+    budget needs it: types from the schema alone, and missing what does not fit (`stored`). Raises
+    `SourceError` for what cannot be read.
     """
     if isinstance(source, Dataset):
         return source
-    tables = _tables(source, name, nulls, delimiter, encoding)
+    declared = None
+    if cell_by_cell and schema is not None:
+        declared = {c.name: stored_type(c) for spec in schema.tables for c in spec.columns}
+    tables = _tables(source, name, nulls, delimiter, encoding, declared)
     if schema is None:
         schema = infer(tables)
     elif len(schema.tables) == 1 and len(tables) == 1:
@@ -43,7 +50,8 @@ def read(
     for spec in schema.tables:
         if spec.name not in tables:
             raise SourceError(f"the data has no table {spec.name!r}. {suggest(spec.name, tables)}")
-    return Dataset(schema, {s.name: coerce(tables[s.name], s) for s in schema.tables})
+    alone = declared is not None
+    return Dataset(schema, {s.name: coerce(tables[s.name], s, alone=alone) for s in schema.tables})
 
 
 def _tables(
@@ -52,13 +60,16 @@ def _tables(
     nulls: Sequence[str],
     delimiter: str | None,
     encoding: str | None,
+    declared: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     if isinstance(source, str) and "://" in source:
         raise SourceError(
             "databases cannot be read yet; write the table to CSV or Parquet and give that path."
         )
     if isinstance(source, (str, Path)):
-        found = read_path(source, nulls=nulls, delimiter=delimiter, encoding=encoding)
+        found = read_path(
+            source, nulls=nulls, delimiter=delimiter, encoding=encoding, declared=declared
+        )
         return {name: next(iter(found.values()))} if name and len(found) == 1 else found
     if isinstance(source, Mapping):
         return {str(key): from_frame(frame) for key, frame in source.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -74,6 +74,21 @@ def spelled_numbers(column: pa.ChunkedArray, *, comma: bool = False) -> pa.Chunk
         digits = pc.max(pc.utf8_length(pc.replace_substring_regex(present, r"[-.]", ""))).as_py()
         return column.cast(pa.float64()) if digits <= 17 else column
     return column
+
+
+def commas_as_points(table: pa.Table, declared: Mapping[str, pa.DataType]) -> pa.Table:
+    """Decimal commas in the columns that are declared to be decimals, each cell by itself."""
+    import pyarrow.compute as pc
+
+    for place, name in enumerate(table.column_names):
+        kind = declared.get(name)
+        if kind is None or not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+            continue
+        column = table.column(place)
+        german = pc.match_substring_regex(column, DECIMAL_COMMA)
+        column = pc.if_else(german, pc.replace_substring(column, ",", "."), column)
+        table = table.set_column(place, name, column)
+    return table
 
 
 def refuse_repeats(names: Sequence[str], where: str) -> None:

@@ -76,7 +76,7 @@ def _spells(texts: pa.Array, pattern: str) -> bool:
 
 def parsed(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     """Text or whole numbers as the dates that `column.format` says; other values as they are."""
-    if not isinstance(column, Datetime) or not column.format or _is_time(values.type):
+    if not isinstance(column, Datetime) or not column.format or is_time(values.type):
         return values
     texts = values.cast(pa.string())
     try:
@@ -89,6 +89,12 @@ def parsed(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     return found if "%H" in column.format else found.cast(pa.date32())
 
 
+def parsed_alone(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Text or whole numbers as dates in `pattern`; a cell that is none is missing."""
+    found = pc.strptime(values.cast(pa.string()), pattern, "us", error_is_null=True)
+    return found if "%H" in pattern else found.cast(pa.date32())
+
+
 def as_spelled(table: pa.Table, spec: Table) -> pa.Table:
     """`table` with dates as text where the source had them so, in the source's spelling."""
     for column in spec.of_kind("datetime"):
@@ -96,11 +102,12 @@ def as_spelled(table: pa.Table, spec: Table) -> pa.Table:
             continue
         place = table.column_names.index(column.name)
         values = table.column(place)
-        if _is_time(values.type):
+        if is_time(values.type):
             moments = values.cast(pa.timestamp("s"), safe=False)
             table = table.set_column(place, column.name, pc.strftime(moments, format=column.format))
     return table
 
 
-def _is_time(kind: pa.DataType) -> bool:
+def is_time(kind: pa.DataType) -> bool:
+    """Whether these are days or moments already."""
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))

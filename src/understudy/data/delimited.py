@@ -2,6 +2,9 @@
 
 Cells keep what they say: `007` stays text, whole numbers beyond 64 bits and `nan` too, and an empty
 cell is missing and nothing else is unless the user declares it (`nulls`).
+
+Where the types are declared, nothing is found out from the rows: every cell is left as text, bytes
+that are no text are marked cell by cell, and the delimiter is the one that the header is cut by.
 """
 
 from __future__ import annotations
@@ -9,11 +12,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
-from understudy.data.cells import refuse_empty, refuse_repeats, spelled_numbers, tidy
+from understudy.data.cells import (
+    commas_as_points,
+    refuse_empty,
+    refuse_repeats,
+    spelled_numbers,
+    tidy,
+)
 from understudy.errors import SourceError
 
 DELIMITERS = ",;\t|"
@@ -29,22 +38,31 @@ def read_csv(
     nulls: Sequence[str] = (),
     delimiter: str | None = None,
     encoding: str | None = None,
+    declared: Mapping[str, pa.DataType] | None = None,
 ) -> pa.Table:
-    """One table from the bytes of a CSV file; `where` names it in errors."""
-    text = _decode(raw, where, encoding).lstrip("\n")
+    """One table from the bytes of a CSV file; `where` names it in errors.
+
+    With `declared` types by column, all cells come as text, numbers with a point for a comma.
+    """
+    text = _decode(raw, where, encoding, strict=declared is None).lstrip("\n")
     if not text.strip():
         raise SourceError(f"{where} is empty. It needs a header line and rows.")
-    delimiter = _named(delimiter) or _sniff(text)
+    delimiter = _named(delimiter) or (_sniff(text) if declared is None else _cut_by(text, declared))
     _refuse_open_quote(text, delimiter, where)
     header, start = _header(text, delimiter, where)
     body = text[start:].encode()
     try:
-        kept = _kept_as_text(body, header, delimiter)
+        if declared is None:
+            kept = _kept_as_text(body, header, delimiter)
+        else:
+            kept = {name: pa.string() for name in header}
         table = _parse(body, header, delimiter, nulls, kept)
     except pa.ArrowInvalid as error:
         raise SourceError(_what_is_wrong(text, header, delimiter, where, error)) from None
     refuse_empty(table, where)
     table = tidy(table, nulls)
+    if declared is not None:
+        return commas_as_points(table, declared) if delimiter == ";" else table
     numbers = [spelled_numbers(c, comma=delimiter == ";") for c in table.columns]
     return pa.table(numbers, names=header)
 
@@ -109,10 +127,10 @@ def _fits(digits: pa.ChunkedArray) -> bool:
     return True
 
 
-def _decode(raw: bytes, where: str, encoding: str | None) -> str:
+def _decode(raw: bytes, where: str, encoding: str | None, *, strict: bool) -> str:
     encoding = encoding or _guess(raw)
     try:
-        text = raw.decode(encoding)
+        text = raw.decode(encoding, "strict" if strict else "replace")
     except LookupError:
         raise SourceError(f"there is no encoding {encoding!r}. Try utf-8 or latin-1.") from None
     except UnicodeDecodeError as error:
@@ -126,10 +144,10 @@ def _decode(raw: bytes, where: str, encoding: str | None) -> str:
 
 
 def _guess(raw: bytes) -> str:
-    """UTF-16 by its mark, or by the zero bytes that Latin letters leave in it; else UTF-8."""
+    """UTF-16 by its mark or the zero bytes of Latin letters in its header; else UTF-8."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
-    head = raw[:1024]
+    head = raw[:1024].split(b"\n")[0]
     for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(head) >= 4 and head[start::2].count(0) > 0.8 * len(head[start::2]):
             return name
@@ -159,6 +177,17 @@ def _sniff(text: str) -> str:
         if score[1] > 1 and score > most:
             best, most = delimiter, score
     return best
+
+
+def _cut_by(text: str, names: Collection[str]) -> str:
+    """The delimiter that finds most of `names` in the header."""
+    line = text.split("\n", 1)[0]
+
+    def found(delimiter: str) -> int:
+        cells = next(csv.reader([line], delimiter=delimiter))
+        return len({cell.strip() for cell in cells} & set(names))
+
+    return max(DELIMITERS, key=found)
 
 
 def _header(text: str, delimiter: str, where: str) -> tuple[list[str], int]:

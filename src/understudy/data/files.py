@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,11 +28,15 @@ def read_path(
     nulls: Sequence[str] = (),
     delimiter: str | None = None,
     encoding: str | None = None,
+    declared: Mapping[str, pa.DataType] | None = None,
 ) -> dict[str, pa.Table]:
-    """Tables by name: one for a file, one per file for a folder."""
+    """Tables by name: one for a file, one per file for a folder.
+
+    With `declared`, a CSV's cells stay text and its dialect is told by its header alone.
+    """
+    spelling = (nulls, delimiter, encoding, declared)
     if str(source) == STANDARD_INPUT:
-        raw = sys.stdin.buffer.read()
-        return {"stdin": read_csv(raw, "standard input", nulls, delimiter, encoding)}
+        return {"stdin": read_csv(sys.stdin.buffer.read(), "standard input", *spelling)}
     path = Path(source)
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if _ending(p) and not p.name.startswith("."))
@@ -42,9 +46,9 @@ def read_path(
         for file in files:
             if table_name(file) in found:
                 raise SourceError(f"folder {path} holds two files for table {table_name(file)!r}.")
-            found[table_name(file)] = _read_file(file, nulls, delimiter, encoding)
+            found[table_name(file)] = _read_file(file, *spelling)
         return found
-    return {table_name(path): _read_file(path, nulls, delimiter, encoding)}
+    return {table_name(path): _read_file(path, *spelling)}
 
 
 def table_name(path: Path) -> str:
@@ -55,7 +59,11 @@ def table_name(path: Path) -> str:
 
 
 def _read_file(
-    path: Path, nulls: Sequence[str], delimiter: str | None, encoding: str | None
+    path: Path,
+    nulls: Sequence[str],
+    delimiter: str | None,
+    encoding: str | None,
+    declared: Mapping[str, pa.DataType] | None,
 ) -> pa.Table:
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -73,7 +81,7 @@ def _read_file(
         raw = gzip.decompress(path.read_bytes()) if ending.endswith(".gz") else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be read: {error}") from None
-    return read_csv(raw, str(path), nulls, delimiter, encoding)
+    return read_csv(raw, str(path), nulls, delimiter, encoding, declared)
 
 
 def _read_parquet(path: Path, nulls: Sequence[str]) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from understudy.data.dates import date_format, parsed
 from understudy.data.keys import with_keys
 from understudy.data.recognisers import named_as_key, names_an_entity, recognise, recognise_whole
+from understudy.data.stored import read_alone
 from understudy.errors import SourceError, suggest
 from understudy.schema import (
     Boolean,
@@ -25,6 +26,7 @@ from understudy.schema import (
     Table,
     Text,
 )
+from understudy.schema.storage import arrow_type, stored_type
 
 SAMPLE = 2_000
 LATITUDE = re.compile(r"(^|[\W_])lat(itude)?($|[\W_])", re.I)
@@ -49,11 +51,13 @@ def infer(tables: Mapping[str, pa.Table]) -> Schema:
     return Schema(tables=with_keys(found, tables))
 
 
-def coerce(table: pa.Table, spec: Table) -> pa.Table:
+def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:
     """`table` in the columns, order and Arrow kinds that `spec` says: dates parsed, labels as text.
 
-    Raises `SourceError` when a column is missing or cannot be what the plan says.
+    Raises `SourceError` when a column is missing or cannot be what the plan says; with `alone`
+    every cell is read by itself, and is missing where it cannot.
     """
+    turned = read_alone if alone else _coerced
     columns = []
     for column in spec.columns:
         if column.name not in table.column_names:
@@ -61,7 +65,7 @@ def coerce(table: pa.Table, spec: Table) -> pa.Table:
                 f"the data has no column {column.name!r}, which table {spec.name!r} should have. "
                 f"{suggest(column.name, table.column_names)}"
             )
-        columns.append(_coerced(table[column.name], column))
+        columns.append(turned(table[column.name], column))
     return pa.table(columns, names=list(spec.column_names))
 
 
@@ -71,7 +75,7 @@ def _coerced(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
         if isinstance(column, Category) and pa.types.is_boolean(values.type):
             return values.cast(pa.string())
         if isinstance(column, Number) and pa.types.is_string(values.type):
-            return values.cast(pa.int64() if column.integer else pa.float64())
+            return values.cast(stored_type(column))
     except pa.ArrowInvalid as error:
         raise SourceError(f"column {column.name!r} is no {column.kind}: {error}") from None
     return values
@@ -81,7 +85,7 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
     present = values.drop_null()
     nullable = len(present) < len(values)
     kind = values.type
-    common = {"name": name, "nullable": nullable}
+    common = {"name": name, "nullable": nullable, "stored": _named(kind)}
     if len(present) == 0:
         return Category(**common, why="no cell has a value")
     if pa.types.is_boolean(kind):
@@ -100,6 +104,15 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
         f"column {name!r} is of Arrow type {kind}, which is no kind we know. Drop it, or turn it "
         "into text, numbers or times."
     )
+
+
+def _named(kind: pa.DataType) -> str | None:
+    """The type as a plan names it; None for one that only an empty column may have."""
+    try:
+        arrow_type(str(kind))
+    except ValueError:
+        return None
+    return str(kind)
 
 
 def _decimal(common: dict[str, object], present: pa.ChunkedArray) -> Column:
@@ -130,7 +143,7 @@ def _whole(common: dict[str, object], present: pa.ChunkedArray) -> Column:
             return Identifier(**common, form=known[0], why=known[1])
     dated = date_format(name, distinct) if low > 0 else None
     if dated:
-        return Datetime(**common, format=dated[0], why=dated[1])
+        return Datetime(**{**common, "stored": None}, format=dated[0], why=dated[1])
     return Number(**common, integer=True, why=f"whole numbers from {low} to {high}")
 
 
@@ -146,7 +159,7 @@ def _textual(common: dict[str, object], present: pa.ChunkedArray) -> Column:
         return Geo(**common, axis="point", why="values are latitude,longitude")
     dated = date_format(name, distinct)
     if dated:
-        return Datetime(**common, format=dated[0], why=dated[1])
+        return Datetime(**{**common, "stored": None}, format=dated[0], why=dated[1])
     if {str(v).casefold() for v in sample} <= {"true", "false"}:
         return Category(**common, why="true or false, spelled out")
     why = _names_entities(name, levels, rows)

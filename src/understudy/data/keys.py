@@ -127,7 +127,11 @@ def _linked(spec: Table, links: list[ForeignKey]) -> Table:
     pointing = {key.columns[0] for key in links if len(key.columns) == 1}
     columns = tuple(
         Identifier(
-            name=c.name, nullable=c.nullable, form="key", why="every value is a key elsewhere"
+            name=c.name,
+            nullable=c.nullable,
+            stored=c.stored,
+            form="key",
+            why="every value is a key elsewhere",
         )
         if c.name in pointing
         else c

@@ -12,7 +12,7 @@ from understudy.data import Dataset
 from understudy.pipeline import private
 from understudy.runtime.progress import Progress, silent
 from understudy.schema.plan import DifferentialPrivacy, Privacy
-from understudy.synthesizers.registry import create, resolve
+from understudy.synthesizers.registry import configured, resolve
 
 
 def fit_model(
@@ -30,15 +30,12 @@ def fit_model(
 
     Under a budget a fit that dies has spent what it asked: there is no run folder to go on from.
     """
+    name = resolve(engine, private=isinstance(privacy, DifferentialPrivacy))
+    made = configured(name, {}, target=target, seed=seed, workers=workers)
     if not isinstance(privacy, DifferentialPrivacy):
-        name = resolve(engine, private=False)
-        options = {"target": target, "seed": seed}
-        if name == "tree":
-            options["workers"] = workers
-        model = create(name, **options).fit(data, progress=progress)  # type: ignore[call-arg]
+        model = made.fit(data, progress=progress)  # type: ignore[call-arg]
         model.save(folder)
         return model
-    made = create(resolve(engine, private=True), target=target, seed=seed)
     known = replace(data, schema=private.as_private(data.schema))
     run = f"{folder.resolve().name}-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:

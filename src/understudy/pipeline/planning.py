@@ -23,7 +23,7 @@ from understudy.schema.plan import (
     Source,
     load_plan,
 )
-from understudy.synthesizers.registry import AUTO, create, resolve
+from understudy.synthesizers.registry import AUTO, configured, resolve
 
 EPSILON = 3.0
 """What a run may spend when nobody says."""
@@ -77,7 +77,9 @@ def with_unit(schema: Schema, column: str) -> Schema:
     if named.kind != "identifier":
         why = "it names the protected unit"
         form = "key" if named.kind == "number" else "code"
-        named = Identifier(name=column, nullable=named.nullable, form=form, why=why)
+        named = Identifier(
+            name=column, nullable=named.nullable, stored=named.stored, form=form, why=why
+        )
     columns = tuple(named if c.name == column else c for c in table.columns)
     unit = Unit(of="entity", table=table.name, column=column)
     changed = schema.with_table(table.model_copy(update={"columns": columns}))
@@ -85,7 +87,7 @@ def with_unit(schema: Schema, column: str) -> Schema:
 
 
 def data_of(plan: Plan) -> Dataset:
-    """Reads what a plan names, as it says."""
+    """Reads what a plan names, as it says; under a budget cell by cell."""
     source = plan.source
     return read(
         source.path,
@@ -93,6 +95,7 @@ def data_of(plan: Plan) -> Dataset:
         delimiter=source.delimiter,
         encoding=source.encoding,
         schema=plan.data,
+        cell_by_cell=isinstance(plan.privacy, DifferentialPrivacy),
     )
 
 
@@ -127,8 +130,10 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
                 "cannot be the target. Name a column to predict, or change its kind in the plan."
             )
     for name, shares in (plan.balance or {}).items():
-        _check_balance(data, name, shares)
-    engine = create(engine_of(plan), **{"target": plan.target, **plan.engine.options})
+        spec.column(name)
+        if not isinstance(plan.privacy, DifferentialPrivacy):
+            _check_levels(data, name, shares)
+    engine = configured(engine_of(plan), plan.engine.options, target=plan.target)
     if isinstance(plan.privacy, DifferentialPrivacy) and hasattr(engine, "plan"):
         # What the engine cannot do is refused before anything is spent.
         types = data.table.schema.remove_metadata()
@@ -140,9 +145,8 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
     return Thresholds(**plan.bounds) if plan.bounds else DEFAULTS
 
 
-def _check_balance(data: Dataset, name: str, shares: Any) -> None:
-    """Raises for a column or level that the source does not have."""
-    data.schema.table().column(name)
+def _check_levels(data: Dataset, name: str, shares: Any) -> None:
+    """Raises for a level that the source does not have; under a budget nobody may tell."""
     known = [str(level) for level in data.table[name].unique().drop_null().to_pylist()]
     for level in shares if isinstance(shares, Mapping) else ():
         if str(level) not in known:

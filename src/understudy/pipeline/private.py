@@ -60,7 +60,8 @@ def opened(
     with Ledger() as ledger:
         store = AnswerStore(answers)
         try:
-            account = (ledger, fingerprint(source, ledger.key), unit_name(source.schema), run)
+            dataset = ledger.recognise(fingerprint(source, ledger.key))
+            account = (ledger, dataset, unit_name(source.schema), run)
             units = wanted.public_units
             if units is None:
                 most = Budget(wanted.epsilon, wanted.delta or DELTA)
@@ -87,9 +88,10 @@ def unit_name(schema: Schema) -> str:
 def as_private(schema: Schema) -> Schema:
     """An inferred schema without what inference read off the cells for free.
 
-    Kinds stay (they are assumed public). Whether a column has gaps is bought; keys, and reasons
-    that quote ranges and counts, go. Raises `PlanError` for dates written as text: their spelling
-    was found by looking at all rows at once, so that one row could change how the others are read.
+    Kinds and storage types stay (they are assumed public). Whether a column has gaps is bought;
+    keys, and reasons that quote ranges and counts, go. Raises `PlanError` for dates written as
+    text: their spelling was found by looking at all rows at once, so that one row could change how
+    the others are read.
     """
     for table in schema.tables:
         for column in table.columns:
@@ -118,7 +120,8 @@ def as_private(schema: Schema) -> Schema:
 
 def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> dict[str, str]:
     """What a run takes as public, and on whose word."""
-    public = {"names and kinds of tables and columns": BY_PLAN if by_plan else BY_DEFAULT}
+    whose = BY_PLAN if by_plan else BY_DEFAULT
+    public = {"names, kinds and storage types of tables and columns": whose}
     for table in schema.tables:
         for column in table.columns:
             if isinstance(column, Number) and None not in (column.minimum, column.maximum):

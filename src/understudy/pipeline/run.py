@@ -24,7 +24,7 @@ from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import fresh_seed
 from understudy.schema import Schema
 from understudy.schema.plan import DifferentialPrivacy, Plan, dump_plan
-from understudy.synthesizers.registry import create, load_model
+from understudy.synthesizers.registry import configured, create, load_model
 
 NO_DP = (
     "Without differential privacy: the rows are protected by what the attacks could not do, not by "
@@ -130,15 +130,18 @@ class Journey:
         return Run(self.store.folder, verdict, contents)
 
     def _fit(self, parts: Split) -> None:
-        options = {"target": self.plan.target, "seed": self.seed, **self.plan.engine.options}
-        name = engine_of(self.plan)
+        engine = configured(
+            engine_of(self.plan),
+            self.plan.engine.options,
+            target=self.plan.target,
+            seed=self.seed,
+            workers=self.workers,
+        )
         if self.budget is None:
-            engine = create(name, **{"workers": self.workers, **options})
             model = engine.fit(parts.train, progress=self.progress)  # type: ignore[call-arg]
             model.save(self.store.folder / "model")
             self.store.write_json("work/privacy.json", {"mode": "none", "sentence": NO_DP})
             return
-        engine = create(name, **options)
         answers = self.store.folder / DATABASE
         opened = private.opened(
             self.budget, self.data, parts.train, self.store.name, answers, share=SHARES[0]

@@ -17,7 +17,7 @@ from understudy.errors import BudgetError, FormatError
 from understudy.privacy.events import Event, dump_event, load_event
 from understudy.privacy.home import Head
 
-Kind = Literal["reserve", "plan", "draw", "commit", "cap"]
+Kind = Literal["dataset", "reserve", "plan", "draw", "commit", "cap"]
 Row = tuple[int, str, str]
 """As stored: number, canonical JSON, hash."""
 
@@ -28,7 +28,8 @@ class Entry:
 
     `reserve` and `plan` are charged with their events, for ever. `draw` asks a query out of the
     plan `of`, already charged; `commit` says that the answer to entry `of` is safely stored. `cap`
-    states what all runs together may spend, by whom and why.
+    states what all runs together may spend, by whom and why. `dataset` says by which digests of
+    its columns a dataset is recognised.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Entry:
     delta: float | None = None
     by: str = ""
     why: str = ""
+    columns: tuple[str, ...] = ()
     hash: str = field(default="", compare=False)
 
     @property
@@ -75,7 +77,8 @@ def load_entry(body: str, digest: str) -> Entry:
     try:
         fields: dict[str, Any] = json.loads(body)
         events = tuple(load_event(json.dumps(event)) for event in fields.pop("events"))
-        return Entry(**fields, events=events, hash=digest)
+        columns = tuple(fields.pop("columns", ()))
+        return Entry(**fields, events=events, columns=columns, hash=digest)
     except (ValueError, TypeError, KeyError, BudgetError) as error:
         raise FormatError(f"an entry that this version cannot read ({error})") from None
 

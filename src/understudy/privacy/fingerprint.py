@@ -1,79 +1,122 @@
-"""By what name the ledger knows a dataset: a keyed hash of names, types and cells.
+"""By what the ledger knows a dataset: a keyed digest of the cells of each column.
 
-Keyed, because the plain hash of a small table can be found by trying tables. What does not belong
-to the data is left out: how a file was chunked, dictionary encoding, bits beneath missing cells.
-So the same table read from CSV or Parquet with the same types has one fingerprint; with one cell
-changed, or rows in another order, it has another.
+What is shared by all runs must not be lost by renaming a file, reading it as a frame or declaring
+another spelling of missing cells. So a digest covers what a column's cells say and nothing else:
+not its name, its type, its place or the order of its rows; and a dataset is recognised by half of
+its columns. Keyed, because the plain digest of a column can be found by trying columns.
+
+What it does not recognise: other rows. A table with rows added or taken away is another dataset.
 """
 
 from __future__ import annotations
 
 import hmac
-import json
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from understudy.data import Dataset
+from understudy.data.stored import fitted
 from understudy.privacy.home import keyed
 
 
-def fingerprint(dataset: Dataset, key: bytes) -> str:
-    """64 hexadecimal digits; `key` is the ledger's."""
-    digest = keyed(key, "understudy dataset fingerprint")
-    for name in sorted(dataset.tables):
-        table = dataset.tables[name]
-        _text(digest, ["table", name, table.num_rows, table.num_columns])
-        for column, values in zip(table.column_names, table.columns, strict=True):
-            plain = _plain(values)
-            _text(digest, ["column", column, str(plain.type)])
-            _cells(digest, plain)
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Fingerprint:
+    """`columns`: hexadecimal digests of those that tell one dataset from another."""
+
+    name: str
+    columns: frozenset[str]
+
+    def same_as(self, columns: frozenset[str]) -> bool:
+        """Whether half of the columns of one are columns of the other."""
+        smaller = min(len(self.columns), len(columns))
+        return smaller > 0 and 2 * len(self.columns & columns) >= smaller
 
 
-def _plain(values: pa.ChunkedArray) -> pa.Array:
-    """One contiguous array, text and bytes in one form, without dictionaries."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-        values = values.cast(kind)
-    if pa.types.is_string(kind):
-        values = values.cast(pa.large_string())
-    elif pa.types.is_binary(kind):
-        values = values.cast(pa.large_binary())
-    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+def fingerprint(dataset: Dataset, key: bytes) -> Fingerprint:
+    """The digests of all columns of all tables; `key` is the ledger's.
+
+    Constants and running numbers are alike in many tables, so they count where there is no more.
+    """
+    told, all_columns = set(), set()
+    for table in dataset.tables.values():
+        for column in table.columns:
+            digest = keyed(key, "understudy column fingerprint")
+            tells = _cells(digest, column)
+            all_columns.add(digest.hexdigest())
+            if tells:
+                told.add(digest.hexdigest())
+    columns = frozenset(told or all_columns)
+    name = keyed(key, "understudy dataset fingerprint")
+    name.update("".join(sorted(columns)).encode())
+    return Fingerprint(name.hexdigest(), columns)
 
 
-def _cells(digest: hmac.HMAC, values: pa.Array) -> None:
-    _bytes(digest, np.packbits(values.is_valid().to_numpy(zero_copy_only=False)))
-    kind = values.type
-    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        filled = pc.fill_null(values.cast(pa.large_binary()), b"")
-        _bytes(digest, pc.binary_length(filled).to_numpy())
-        _bytes(digest, _content(filled))
-    elif pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        _bytes(digest, pc.fill_null(values, pa.scalar(0).cast(kind)).to_numpy(zero_copy_only=False))
-    elif pa.types.is_temporal(kind) and kind.bit_width in (32, 64):
-        whole = values.view(pa.int32() if kind.bit_width == 32 else pa.int64())
-        _bytes(digest, pc.fill_null(whole, 0).to_numpy())
-    else:
-        _text(digest, [str(cell) for cell in values.to_pylist()])
+def _cells(digest: hmac.HMAC, column: pa.ChunkedArray) -> bool:
+    """Adds what the cells say, in sorted order; whether that tells much."""
+    present = column.drop_null()
+    digest.update(f"{len(column)} rows\n".encode())
+    numbers = _numbers(present)
+    if numbers is not None:
+        numbers.sort()
+        digest.update(b"numbers\n" + numbers.tobytes())
+        steps = np.diff(numbers)
+        return len(numbers) > 1 and bool(np.any(steps != 0)) and not bool(np.all(steps == 1))
+    counted = pc.value_counts(pc.utf8_lower(_texts(present)))
+    values, counts = counted.field("values"), counted.field("counts")
+    order = pc.array_sort_indices(values)
+    values, counts = values.take(order).cast(pa.large_binary()), counts.take(order)
+    digest.update(b"words\n" + counts.to_numpy().tobytes())
+    digest.update(pc.binary_length(values).to_numpy().tobytes())
+    digest.update(_content(values))
+    return len(values) > 1
 
 
-def _content(filled: pa.Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The bytes of all cells, one after the other."""
-    _, offsets, content = filled.buffers()
-    if content is None or not len(filled):
-        return np.empty(0, np.uint8)
-    ends = np.frombuffer(offsets, np.int64)[filled.offset : filled.offset + len(filled) + 1]
-    return np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
+def _content(values: pa.Array) -> bytes:
+    """The bytes of all cells, one after the other; `values` must be fresh from `take`."""
+    _, ends, content = values.buffers()
+    last = int(np.frombuffer(ends, np.int64)[len(values)])
+    return bytes(memoryview(content)[:last]) if last else b""
 
 
-def _text(digest: hmac.HMAC, words: list[Any]) -> None:
-    digest.update(json.dumps(words).encode() + b"\n")
+def _numbers(present: pa.ChunkedArray) -> NDArray[np.float64] | None:
+    """Numbers, and moments as seconds; text too where all of it spells numbers or moments."""
+    kind = present.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        moments = present.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        return np.asarray(moments.cast(pa.int64()).to_numpy(), np.float64) / 1e6
+    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+        whole = present.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+        return np.asarray(whole.to_numpy(), np.float64)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _spelled(present)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return np.asarray(present.cast(pa.float64(), safe=False).to_numpy(), np.float64) + 0.0
+    return None
 
 
-def _bytes(digest: hmac.HMAC, values: np.ndarray[Any, Any]) -> None:
-    digest.update(np.ascontiguousarray(values).data)
+def _spelled(texts: pa.ChunkedArray) -> NDArray[np.float64] | None:
+    """The numbers or moments that a column of text spells, or None if the first does not."""
+    if len(texts) == 0:
+        return None
+    for kind in (pa.float64(), pa.timestamp("us")):
+        first = fitted(texts.slice(0, 1), kind)
+        if first.null_count:
+            continue
+        values = fitted(texts, kind)
+        if values.null_count == 0:
+            return _numbers(values)
+    return None
+
+
+def _texts(present: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(present.type):
+        present = present.cast(present.type.value_type)
+    try:
+        return present.cast(pa.large_string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        texts = [str(cell) for cell in present.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.large_string())])

@@ -9,8 +9,9 @@ database (`home`). Every write goes in this order: the counter admits the old en
 entry is committed, the counter admits the new end alone. A process that dies on the way leaves a
 ledger that fits; nobody has acted yet on the one entry that it could then still lose.
 
-Datasets are known by keyed fingerprints; another home's ledger knows nothing of them, and a dataset
-that was changed in any cell is another dataset.
+Datasets are known by keyed digests of their columns (`fingerprint`): renamed, read otherwise or cut
+down to some columns, they keep their account. Another home's ledger knows nothing of them, and a
+dataset with other rows is another dataset.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from understudy.privacy import spending
 from understudy.privacy.budget import Budget
 from understudy.privacy.chain import Entry, Problem, dump_entry, ends_at, follow, link
 from understudy.privacy.events import Event
+from understudy.privacy.fingerprint import Fingerprint
 from understudy.privacy.home import (
     DATABASE,
     Head,
@@ -41,7 +43,7 @@ from understudy.privacy.home import (
     write_head,
 )
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION = 0x756E6473
 PATIENCE = 60.0
 """Seconds to wait for another process's turn."""
@@ -72,6 +74,26 @@ class Ledger:
         except BaseException:
             self._db.close()
             raise
+
+    def recognise(self, found: Fingerprint) -> str:
+        """The dataset on record that shares most columns with `found`, else a new one by its name.
+
+        Puts its columns on record, so that they are recognised from now on.
+        """
+        known = self.known(found)
+        if known is not None and found.columns <= self._columns(known):
+            return known
+
+        def draft(entries: Sequence[Entry]) -> dict[str, Any]:
+            dataset = _nearest(entries, found) or found.name
+            columns = tuple(sorted(found.columns))
+            return {"kind": "dataset", "dataset": dataset, "unit": "", "columns": columns}
+
+        return self._append(draft).dataset
+
+    def known(self, found: Fingerprint) -> str | None:
+        """The dataset on record that `found` is recognised as; writes nothing."""
+        return _nearest(self.entries(), found)
 
     def reserve(
         self, dataset: str, unit: str, run: str, query: str, event: Event, *, budget: Budget
@@ -134,9 +156,13 @@ class Ledger:
         fields = {"dataset": dataset, "unit": unit, "epsilon": epsilon, "delta": delta}
         return self._append(lambda _: {**fields, "kind": "cap", "by": _user(), "why": why.strip()})
 
-    def check(self, dataset: str, unit: str, budget: Budget) -> None:
-        """Raises `BudgetError` for a run that asks for more than the cap; spends nothing."""
-        spending.below_cap(self.entries(), dataset, unit, budget)
+    def check(self, dataset: str, unit: str, budget: Budget, run: str = "") -> None:
+        """Raises `BudgetError` for a run that asks for more than the cap, or than is left of it
+        by all others; spends nothing.
+        """
+        others = [entry for entry in self.entries() if entry.run != run or entry.kind == "cap"]
+        spending.below_cap(others, dataset, unit, budget)
+        spending.leaves_room(others, dataset, unit, budget)
 
     def entry(self, number: int) -> Entry | None:
         entries = self.entries()
@@ -164,11 +190,12 @@ class Ledger:
 
     def accounts(self) -> tuple[tuple[str, str], ...]:
         """Every (dataset, unit) on record, in order of appearance."""
-        return tuple(dict.fromkeys((e.dataset, e.unit) for e in self.entries()))
+        held = (e for e in self.entries() if e.kind != "dataset")
+        return tuple(dict.fromkeys((e.dataset, e.unit) for e in held))
 
     def find(self, prefix: str) -> str:
         """The dataset whose fingerprint starts with `prefix`; `SourceError` if not just one."""
-        known = sorted({dataset for dataset, _ in self.accounts()})
+        known = sorted({entry.dataset for entry in self.entries()})
         found = [dataset for dataset in known if dataset.startswith(prefix.lower())]
         if len(found) != 1:
             listed = ", ".join(dataset[: spending.SHOWN] for dataset in known[:12]) or "none"
@@ -190,6 +217,11 @@ class Ledger:
             except FormatError as error:
                 return Problem(None, str(error))
             return ends_at(_end(entries), heads)
+
+    def _columns(self, dataset: str) -> frozenset[str]:
+        """All digests on record for one dataset."""
+        mine = (e.columns for e in self._entries if e.kind == "dataset" and e.dataset == dataset)
+        return frozenset().union(*mine)
 
     def close(self) -> None:
         self._db.close()
@@ -261,6 +293,13 @@ class Ledger:
                 "CREATE TABLE IF NOT EXISTS entries "
                 "(number INTEGER PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL)"
             )
+            if version == 1 and self._db.execute("SELECT 1 FROM entries LIMIT 1").fetchone():
+                raise FormatError(
+                    f"the privacy ledger {self.path} is of format 1, which knew a table by its "
+                    "name and spelling, so its accounts cannot be told from here. Keep its folder "
+                    "as a record, name a new one in $UNDERSTUDY_HOME, and lower the caps there by "
+                    "what `understudy ledger show` of the version that wrote it says was spent."
+                )
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
             self._db.execute(f"PRAGMA application_id = {APPLICATION}")
             key = read_key(self.folder)
@@ -318,6 +357,16 @@ class Ledger:
 
 def _end(entries: Sequence[Entry]) -> Head:
     return Head(entries[-1].number, entries[-1].hash) if entries else Head()
+
+
+def _nearest(entries: Sequence[Entry], found: Fingerprint) -> str | None:
+    """The dataset that shares most columns with `found`, the earlier one on a tie."""
+    alike: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind == "dataset" and found.same_as(frozenset(entry.columns)):
+            shared = len(found.columns.intersection(entry.columns))
+            alike[entry.dataset] = max(shared, alike.get(entry.dataset, 0))
+    return max(alike, key=alike.__getitem__) if alike else None
 
 
 def _lost(entries: Sequence[Entry], run: str, query: str) -> str:

@@ -40,7 +40,7 @@ class LedgerSession:
         rows_per_unit: int = 1,
     ) -> None:
         """`dataset` is the ledger's fingerprint of all rows, `run` a name that is never reused."""
-        ledger.check(dataset, unit, budget)
+        ledger.check(dataset, unit, budget, run)
         self.budget = budget
         self.rows_per_unit = rows_per_unit
         self.ledger = ledger

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.errors import BudgetError
-from understudy.privacy.accountant import Account, account, epsilon_of
+from understudy.privacy.accountant import Account, account, calibrate, epsilon_of
 from understudy.privacy.budget import Budget
 from understudy.privacy.chain import Entry
-from understudy.privacy.events import Event
+from understudy.privacy.events import Event, Gaussian
 
 CAP = 10.0
 DELTA = 1e-6
@@ -148,6 +148,20 @@ def below_cap(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget)
             f"data share (unit {unit!r}). Ask for less, or raise the cap, on record: "
             f"{raise_command(dataset, unit, budget.epsilon)}"
         )
+
+
+def leaves_room(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget) -> None:
+    """Raises `BudgetError` where what is left would not hold a run that spends all its budget.
+
+    Reckoned as one Gaussian, before the run has asked anything: what it really asks is held
+    against the cap again, and composes a little better or worse.
+    """
+    mine = of_account(entries, dataset, unit)
+    if not events_of(mine):
+        return
+    whole = Budget(budget.epsilon, budget.delta or DELTA)
+    sigma = calibrate(lambda x: [Gaussian(x)], whole)
+    afford(mine, dataset, unit, "", (Gaussian(sigma),), whole, f"a run with {budget}")
 
 
 def room(entries: Sequence[Entry], run: str, event: Event) -> int | None:

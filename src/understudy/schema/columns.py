@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from understudy.schema.storage import arrow_type
 
 
 class Strict(BaseModel):
@@ -21,7 +23,17 @@ class Strict(BaseModel):
 class ColumnBase(Strict):
     name: str = Field(min_length=1)
     nullable: bool = True
+    stored: str | None = Field(
+        default=None, description="Arrow type of the cells; under a budget each is read as that."
+    )
     why: str = Field(default="", description="Why inference chose this kind; for people.")
+
+    @field_validator("stored")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            arrow_type(name)
+        return name
 
 
 class Number(ColumnBase):

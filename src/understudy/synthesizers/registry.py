@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,12 @@ def create(name: str, **config: Any) -> Synthesizer:
     except TypeError as error:
         raise EngineError(f"engine {name!r} does not take these options: {error}") from None
     return made
+
+
+def configured(name: str, options: Mapping[str, Any], **shared: Any) -> Synthesizer:
+    """A synthesizer with its own `options` and with those of a run's that it takes at all."""
+    takes = signature(engine_class(name)).parameters
+    return create(name, **{k: v for k, v in shared.items() if k in takes} | dict(options))
 
 
 def load_model(folder: Path) -> Model:

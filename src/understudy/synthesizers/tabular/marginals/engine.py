@@ -32,6 +32,7 @@ from understudy.privacy.session import Private, Session
 from understudy.privacy.sessions import OpenSession
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.schema import Schema, Table
+from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.marginals.cliques import fit_cliques, measure, refined
 from understudy.synthesizers.tabular.marginals.grain import MANY, SHORT, STEPS, ladder
 from understudy.synthesizers.tabular.marginals.model import MarginalModel
@@ -48,7 +49,6 @@ from understudy.synthesizers.tabular.marginals.planning import (
     MarginalPlan,
     Shares,
     make_plan,
-    stand_in_type,
     width_at,
 )
 from understudy.synthesizers.tabular.marginals.selection import select
@@ -98,7 +98,7 @@ class MarginalSynthesizer:
         """
         spec = self._check(schema)
         if types is None:
-            types = pa.schema([(c.name, stand_in_type(c)) for c in spec.columns])
+            types = pa.schema([(c.name, stored_type(c)) for c in spec.columns])
         shape = Shape.public(spec, types)
         return self._plan(shape, budget, rows_per_unit)
 

@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import pyarrow as pa
-
 from understudy.encoding.known import Known
 from understudy.encoding.private_bins import Query, queries_of
 from understudy.errors import BudgetError
@@ -188,20 +186,3 @@ def _parts(
         buys = f"the table of pair {i}" + (f" by {target}" if target else "")
         parts.append(_Table(f"pair {i}", buys, shares.pairs / pairs))
     return parts
-
-
-def stand_in_type(column: Column) -> pa.DataType:
-    """A column's Arrow type where only its kind is known."""
-    match column.kind:
-        case "number":
-            return pa.int64() if column.integer else pa.float64()
-        case "datetime":
-            return pa.timestamp("us")
-        case "duration":
-            return pa.duration("us")
-        case "boolean":
-            return pa.bool_()
-        case "geo" if column.axis != "point":
-            return pa.float64()
-        case _:
-            return pa.string()
