@@ -111,13 +111,15 @@ def one(where: str, name: str, rows: int, seed: int) -> dict[str, Any]:
     tables = POPULATIONS[where][0](name, rows, seed)
     started = time.process_time()
     battery = attack(*tables, seed=seed).as_dict()
-    lines = {line.name: line.ruling for line in privacy_lines(battery, DEFAULTS)}
+    lines = privacy_lines(battery, DEFAULTS)
     return {
         "population": where,
         "generator": name,
         "rows": rows,
         "seed": seed,
-        "lines": lines,
+        "lines": {line.name: line.ruling for line in lines},
+        # So that a changed bound can be held against what was measured.
+        "intervals": {line.name: [line.value, line.low, line.high] for line in lines},
         "p": battery["family"]["p"],
         "strongest": battery["family"]["strongest"],
         "cpu": round(time.process_time() - started, 2),
