@@ -63,7 +63,7 @@ def test_the_statement_names_who_what_and_how(session: LedgerSession) -> None:
     assert set(stated["all_runs"]["by_run"]) == {"run 1", "run 2"}
     assert "seed" not in json.dumps({k: v for k, v in stated.items() if k != "assumptions"})
     told = " ".join(stated["assumptions"])
-    for part in ("Names and kinds", "decision to release", "floating point", "holds the ledger"):
+    for part in ("Names, kinds", "decision to release", "floating point", "holds the ledger"):
         assert part in told
 
 

@@ -21,7 +21,8 @@ from understudy.privacy.ledger_session import LedgerSession
 FORMAT = 1
 RELATION = "add or remove one unit"
 ASSUMPTIONS = (
-    "Names, kinds and stored types of columns are public, and so is everything listed under `public`.",
+    "Names, kinds and stored types of tables and columns are public, and so is everything listed "
+    "under `public`.",
     "Two datasets are neighbours when one has one unit more, with all rows that belong to it. For "
     "exchanging one unit for another, compose the events at twice the sensitivity.",
     "Every release that understudy made of this dataset and unit is in this ledger; whoever holds "
