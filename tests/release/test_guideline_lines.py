@@ -48,6 +48,30 @@ def test_one_secret_convicts_although_the_halves_chose_another():
     assert rulings(battery(corrected=0.06))[2] == "FAIL"
 
 
+def test_the_gain_that_was_judged_stands_beside_its_own_rates_only():
+    """The halves' gain of -3.3 and the rates of the largest single try are two findings."""
+    found = battery()
+    found["inference_worst"] = risk(-0.053, -0.013)
+    found["inference"][0] |= risk(0.006, 0.046) | {"attack": 0.715, "control": 0.687}
+    line = guideline_lines(found, DEFAULTS)[2]
+    judged, largest = line.detail.split(" Over all people ")
+    assert "judged on the other half" in judged
+    assert "a gain of -3.3 points [-5.3, -1.3]" in judged
+    assert "%" not in judged
+    assert "2.6 points: 'income' (model), right for 71.5 %" in largest
+    assert "68.7 % of strangers" in largest
+    assert line.value == pytest.approx(-0.033)
+
+
+def test_a_secret_that_convicts_is_told_with_its_own_gain():
+    found = battery(corrected=0.06)
+    found["inference"][0] |= {"advantage": 0.08, "advantage_low": 0.07, "advantage_high": 0.09}
+    line = guideline_lines(found, DEFAULTS)[2]
+    assert "'income' (model)" in line.detail
+    assert "a gain of 8.0 points [7.0, 9.0], beyond the bound" in line.detail
+    assert (line.ruling, line.value) == ("FAIL", 0.08)
+
+
 def test_what_was_not_measured_is_not_cleared():
     nothing = {"singling_out": {}, "linkability": {}, "inference": [], "attacks": []}
     assert rulings(nothing) == ["INCONCLUSIVE"] * 3

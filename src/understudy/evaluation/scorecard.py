@@ -31,6 +31,7 @@ from understudy.evaluation.utility import Utility, augmentation, trts, tstr
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
+from understudy.schema import Table
 
 STEPS = ("columns", "pairs", "correlations", "manifold", "discriminator", "utility", "rare events")
 MOST_PAIR_COLUMNS = 60
@@ -101,62 +102,50 @@ def evaluate(
         if name is not None:
             spec.column(name)
     samples = collect(train, holdout, reference, synthetic, seed=seed)
-    notes = list(samples.notes)
     people = samples
     if train.schema.unit.column is not None:
-        rng = stream(seed, "evaluation", "one row a unit")
-        apart = (one_row_per_unit(data, rng) for data in (train, holdout, reference))
-        people = collect(*apart, synthetic, seed=seed)
+        people = _one_row_each(train, holdout, reference, synthetic, seed)
+    notes = list(samples.notes)
 
     def begin(step: str) -> None:
         progress(ProgressEvent("evaluate", STEPS.index(step), len(STEPS), step))
 
     compared = _distributions(samples, target, seed, begin, notes)
-    found = [*compared.found]
-    if compared.columns:
-        begin("manifold")
-        found += manifold(samples, spec, stream(seed, "evaluation", "manifold"))
-    begin("discriminator")
-    found.append(_discriminator(people, seed, workers, notes))
-    found.append(detection(people.features, stream(seed, "evaluation", "detection")))
+    judged = _clouds(samples, people, spec, compared, seed, workers, begin, notes)
     begin("utility")
-    learnt = None
-    if target is not None:
-        learnt = predict(samples, spec, target, stream(seed, "evaluation", "utility"), full=full)
-    utility = tstr(learnt) if learnt is not None else []
-    if target is not None:
-        found.append(_utility(target, utility, samples, notes))
-    if learnt is not None:
-        found += [trts(learnt, stream(seed, "evaluation", "reversed")), *augmentation(learnt)]
-    gaps = _fairness(samples, learnt, sensitive, notes)
+    learnt = _learning(samples, spec, target, seed, full, notes)
+    gaps = _fairness(samples, learnt.models, sensitive, notes)
     begin("rare events")
+    schema, found = train.schema, learnt.models
     events = rare_events(
-        samples,
-        people,
-        train.schema,
-        target=target,
-        found=learnt,
-        named=rare,
-        budget=budget,
-        seed=seed,
+        samples, people, schema, target=target, found=found, named=rare, budget=budget, seed=seed
     )
-    notes += events.notes
     progress(ProgressEvent("evaluate", len(STEPS), len(STEPS), "done"))
     datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)
+    measured = (*compared.found, *judged, *learnt.found)
     return Scorecard(
         {role: data.num_rows for role, data in datasets} | {"compared": samples.size("synthetic")},
         target,
-        {one.name: one for one in found if one is not None},
+        {one.name: one for one in measured if one is not None},
         compared.columns,
         compared.pairs,
         compared.related,
         compared.lost,
-        tuple(utility),
-        tuple(per_class(learnt)) if learnt is not None else (),
+        learnt.results,
+        tuple(per_class(learnt.models)) if learnt.models is not None else (),
         gaps,
         events,
-        tuple(notes),
+        (*notes, *events.notes),
     )
+
+
+def _one_row_each(
+    train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset, seed: int
+) -> Samples:
+    """The samples for judges that must not recognise entities: one row of each real one."""
+    rng = stream(seed, "evaluation", "one row a unit")
+    apart = (one_row_per_unit(data, rng) for data in (train, holdout, reference))
+    return collect(*apart, synthetic, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -198,6 +187,49 @@ def _distributions(
     related, of_correlations = fidelity.of_correlations(few, draws)
     found = (*of_columns, on_holdout, *of_pairs, triples, information, *of_correlations, *kept)
     return _Compared(tuple(columns), pairs, related, tuple(lost), found)
+
+
+def _clouds(
+    samples: Samples,
+    people: Samples,
+    spec: Table,
+    compared: _Compared,
+    seed: int,
+    workers: int,
+    begin: Callable[[str], None],
+    notes: list[str],
+) -> list[Measurement | None]:
+    """Rows as points among points, and judges that tell them apart."""
+    found: list[Measurement | None] = []
+    if compared.columns:
+        begin("manifold")
+        found += manifold(samples, spec, stream(seed, "evaluation", "manifold"))
+    begin("discriminator")
+    found.append(_discriminator(people, seed, workers, notes))
+    found.append(detection(people.features, stream(seed, "evaluation", "detection")))
+    return found
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """What models learn from the rows; nothing where there is no target, or too little of it."""
+
+    models: Predictions | None
+    results: tuple[Utility, ...]
+    found: tuple[Measurement | None, ...]
+
+
+def _learning(
+    samples: Samples, spec: Table, target: str | None, seed: int, full: bool, notes: list[str]
+) -> _Learning:
+    if target is None:
+        return _Learning(None, (), ())
+    models = predict(samples, spec, target, stream(seed, "evaluation", "utility"), full=full)
+    results = tstr(models) if models is not None else []
+    found = [_utility(target, results, samples, notes)]
+    if models is not None:
+        found += [trts(models, stream(seed, "evaluation", "reversed")), *augmentation(models)]
+    return _Learning(models, tuple(results), tuple(found))
 
 
 def _discriminator(

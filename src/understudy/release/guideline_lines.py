@@ -7,6 +7,7 @@ rate of success: a predictive column is guessed right for anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from understudy.contracts import Line
@@ -67,23 +68,42 @@ def _linkability(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
 
 
 def _inference(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
-    """One secret convicts when its interval, widened for all tries, is beyond the bound."""
+    """One secret convicts when its interval, widened for all tries, is beyond the bound; else the
+    secret that gains most on one half of the people is judged on the other half.
+    """
     tries = complete(battery.get("inference") or (), "advantage")
     worst = battery.get("inference_worst") or {}
     if not tries or number(worst, "advantage_high") is None:
         return unmeasured(INFERENCE, "Whether secrets of people can be inferred")
     surest = max(tries, key=lambda one: one["corrected_low"])
-    ruling = against(worst["advantage_low"], worst["advantage_high"], bounds.inference)
     if surest["corrected_low"] > bounds.inference:
-        ruling = "FAIL"
-    shown = surest if ruling == "FAIL" else max(tries, key=lambda one: one["advantage"])
+        said = (
+            f"In {len(tries)} tries to guess a column from the others, one gains beyond doubt: "
+            f"{_guess(surest)}"
+        )
+        return _line(INFERENCE, "FAIL", said, surest, "advantage", bounds.inference)
+    ruling = against(worst["advantage_low"], worst["advantage_high"], bounds.inference)
     said = (
-        f"In {len(tries)} tries to guess a column from the others, {shown['secret']!r} gained most "
-        f"({shown['method']}): right for {percent(shown['attack'])} of people learnt from and "
-        f"{percent(shown['control'])} of strangers"
+        f"In {len(tries)} tries to guess a column from the others, the one that gains most on half "
+        "of the people was judged on the other half, both ways round"
     )
-    judged = shown if ruling == "FAIL" else worst
-    return _line(INFERENCE, ruling, said, judged, "advantage", bounds.inference)
+    line = _line(INFERENCE, ruling, said, worst, "advantage", bounds.inference)
+    largest = max(tries, key=lambda one: one["advantage"])
+    beside = (
+        f" Over all people the largest gain of a single try is {_points(largest['advantage'])} "
+        f"points: {_guess(largest)}. The largest of {len(tries)} tries is partly luck, so the "
+        "ruling rests on the halves."
+    )
+    return replace(line, detail=line.detail + beside)
+
+
+def _guess(one: Mapping[str, Any]) -> str:
+    """A try in words. Its gain is a little off the difference of the two rates, since what an
+    attacker with real rows guesses on the same people is taken out."""
+    return (
+        f"{one['secret']!r} ({one['method']}), right for {percent(one['attack'])} of people learnt "
+        f"from and {percent(one['control'])} of strangers before the luck of the draw is taken out"
+    )
 
 
 def _line(
