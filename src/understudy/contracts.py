@@ -43,6 +43,14 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Inspectable(Protocol):
+    """A model that says how well it knows records, to be attacked itself where it leaves."""
+
+    def scores(self, dataset: Any) -> Mapping[str, Any]:
+        """Named scores, float64 [rows] each, higher for rows the model knows better."""
+
+
+@runtime_checkable
 class Synthesizer(Protocol):
     """An engine before it has seen data: a frozen configuration with `fit`."""
 
@@ -77,6 +85,11 @@ class Measurement:
 
 
 Ruling = Literal["PASS", "FAIL", "INCONCLUSIVE", "INFO"]
+
+
+Released = Literal["data", "model", "query"]
+"""What leaves, and so what a verdict is about: the rows alone, the rows and the model that made
+them, or answers of the model to whatever is asked of it."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from understudy.attacks.learners import Learnt, chosen, learn
 from understudy.attacks.membership import Membership, ensemble, judge, scores
 from understudy.attacks.singling_out import SinglingOut, single_out
 from understudy.attacks.subgroups import masks
-from understudy.attacks.white_box import Inspectable, WhiteBox, look_inside
+from understudy.attacks.white_box import WhiteBox, look_inside
+from understudy.contracts import Inspectable
 from understudy.data.dataset import Dataset
 from understudy.evaluation.discriminator import c2st
 from understudy.evaluation.samples import ROLES, align, collect, one_row_per_unit

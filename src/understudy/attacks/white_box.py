@@ -8,29 +8,21 @@ and gradients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from understudy.attacks.challenge import Challenge
 from understudy.attacks.entities import by_unit
 from understudy.attacks.family import PERMUTATIONS, Family, Stratum, family_test
 from understudy.attacks.membership import Attacker, Membership, Score, judge
+from understudy.contracts import Inspectable
 from understudy.data.dataset import Dataset
 
 INSIDER = Attacker(
     "the full record of the person looked for", "the model itself", "one pass through the model"
 )
-
-
-class Inspectable(Protocol):
-    """A model that says how well it knows records."""
-
-    def scores(self, dataset: Dataset) -> Mapping[str, NDArray[np.float64]]:
-        """Named scores, one number per row, higher for rows the model knows better."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.options import Delimiter, Encoding, Json, Nulls, Threads
+from understudy.cli.options import Delimiter, Encoding, Json, Junit, Nulls, Releases, Threads
 
 
 def audit(
@@ -25,6 +25,7 @@ def audit(
     group: Annotated[
         list[str] | None, typer.Option(help="Rows to judge separately, as a condition; repeatable.")
     ] = None,
+    releases: Releases = None,
     protocol: Annotated[
         str | None,
         typer.Option(help="`tabsyn`: the figures of the TabSyn papers instead of a verdict."),
@@ -33,12 +34,14 @@ def audit(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the report.")] = None,
+    junit: Junit = None,
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
     from understudy.cli.progress import shown
-    from understudy.cli.verdict import EXIT, print_json, print_verdict
+    from understudy.cli.verdict import EXIT, print_json, print_verdict, write_junit
     from understudy.pipeline.audit import audit as judge
+    from understudy.release.white_box_lines import object_of
 
     spelled = {"nulls": tuple(null or ()), "delimiter": delimiter, "encoding": encoding}
     if protocol is not None:
@@ -53,6 +56,7 @@ def audit(
             target=target,
             unit=unit,
             groups=tuple(group or ()),
+            releases=object_of(releases or "data"),
             progress=progress,
             **spelled,
         )
@@ -67,6 +71,8 @@ def audit(
         whole(out / "report.html", lambda p: p.write_text(page, encoding="utf-8"))
         whole(out / "scorecard.json", lambda p: p.write_text(plain.dumps(done.contents)))
         files = {"report": f"{out}/report.html (internal: shows real aggregates)"}
+    if junit is not None:
+        files |= write_junit(junit, done.as_dict())
     if json:
         print_json(done.as_dict())
     else:

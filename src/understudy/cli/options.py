@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,13 @@ NoDp = Annotated[bool, typer.Option("--no-dp", help="Run without differential pr
 Epsilon = Annotated[
     float | None,
     typer.Option(help="Privacy budget: 1 is strong, 3 moderate (and the default), 10 weak."),
+]
+Releases = Annotated[
+    str | None,
+    typer.Option(help="What will leave, to be judged: data (the default), model, or query."),
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", help="File for the gate's lines as JUnit XML.")
 ]
 Balance = Annotated[
     str | None, typer.Option(help="COL=uniform, or COL:LEVEL=SHARE with shares between 0 and 1.")

@@ -18,8 +18,10 @@ from understudy.cli.options import (
     Encoding,
     Epsilon,
     Json,
+    Junit,
     NoDp,
     Nulls,
+    Releases,
     Seed,
     Threads,
     parse_balance,
@@ -43,8 +45,10 @@ def run(
     rows: Annotated[int | None, typer.Option("-n", "--rows", help="Rows to make.")] = None,
     balance: Balance = None,
     engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "auto",
+    releases: Releases = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.")] = None,
+    junit: Junit = None,
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Show the plan, do nothing.")
     ] = False,
@@ -58,10 +62,13 @@ def run(
     from understudy.data.files import table_name
     from understudy.pipeline.costs import costs
     from understudy.pipeline.run import execute
+    from understudy.release.white_box_lines import object_of
     from understudy.schema.plan import dump_plan
 
     positive(rows)
     request = {"target": target, "rows": rows, "seed": seed, "balance": parse_balance(balance)}
+    if releases is not None:
+        request["releases"] = object_of(releases)
     is_plan = data_or_plan.endswith((".yaml", ".yml")) and Path(data_or_plan).is_file()
     if is_plan:
         plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request)
@@ -78,7 +85,7 @@ def run(
     folder = out or Path("runs") / table_name(Path(plan.source.path)).replace("-", "stdin")
     with shown() as progress:
         done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
-    finish(done, json)
+    finish(done, json, junit)
 
 
 def _of_plan(
@@ -136,12 +143,13 @@ def files_of(done: Run) -> dict[str, str]:
     }
 
 
-def finish(done: Run, json: bool) -> None:
+def finish(done: Run, json: bool, junit: Path | None) -> None:
     """Prints the verdict and exits with its code."""
-    from understudy.cli.verdict import EXIT, print_json, print_verdict
+    from understudy.cli.verdict import EXIT, print_json, print_verdict, write_junit
 
+    told = {} if junit is None else write_junit(junit, done.as_dict())
     if json:
         print_json({"folder": str(done.folder), **done.as_dict()})
     else:
-        print_verdict(done.verdict, files_of(done))
+        print_verdict(done.verdict, {**files_of(done), **told})
     raise typer.Exit(EXIT[done.verdict.ruling])

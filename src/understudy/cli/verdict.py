@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from understudy.contracts import Verdict
@@ -30,6 +32,16 @@ def print_verdict(verdict: Verdict, files: dict[str, str]) -> None:
     console.print(table)
     for what, where in files.items():
         console.print(f"{what:<9} {where}", markup=False, highlight=False)
+
+
+def write_junit(path: Path, contents: Mapping[str, Any]) -> dict[str, str]:
+    """Leaves the gate's lines for continuous integration; the file's line for the last screen."""
+    from understudy.data.writing import whole
+    from understudy.release.junit import junit
+
+    text = junit(contents)
+    whole(path, lambda place: place.write_text(text, encoding="utf-8"))
+    return {"junit": f"{path} (internal)"}
 
 
 def print_json(content: Any) -> None:

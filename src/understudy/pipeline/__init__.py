@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from understudy.contracts import Shares
+from understudy.contracts import Released, Shares
 from understudy.pipeline.audit import Audit, audit
 from understudy.pipeline.run import Run
 from understudy.runtime.progress import Progress, silent
@@ -23,6 +23,7 @@ def synthesize(
     n: int | None = None,
     balance: Shares | None = None,
     engine: str = "auto",
+    releases: Released = "data",
     seed: int | None = None,
     out: str | Path | None = None,
     progress: Progress = silent,
@@ -31,12 +32,14 @@ def synthesize(
     """The whole journey on a path, a frame or a `Dataset`; see `understudy run --help`.
 
     Spends epsilon 3 unless another is named or `no_dp=True` says that nothing is to be guaranteed.
+    `releases` says what the verdict is to be about: the rows, the model too, or queries to it.
     """
     from dataclasses import replace
 
     from understudy.data import read
     from understudy.pipeline.planning import plan_for, privacy_for
     from understudy.pipeline.run import execute
+    from understudy.release.white_box_lines import object_of
 
     privacy = privacy_for(epsilon, no_dp)
     dataset = read(data)
@@ -50,6 +53,7 @@ def synthesize(
         rows=n,
         balance=balance,
         unit=unit,
+        releases=object_of(releases),
         seed=seed,
     )
     folder = Path(out) if out else Path("runs") / dataset.schema.tables[0].name

@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 import understudy
-from understudy.contracts import Verdict
+from understudy.contracts import Released, Verdict
 from understudy.data import Dataset, read, split
 from understudy.data.splitting import FEWEST
 from understudy.errors import SourceError
 from understudy.pipeline.planning import with_unit
 from understudy.release.gate import decide
+from understudy.release.white_box_lines import object_of
+from understudy.runtime.clock import now
 from understudy.runtime.parallel import one_thread
 from understudy.runtime.progress import Progress, silent
 
@@ -40,6 +42,7 @@ def audit(
     target: str | None = None,
     unit: str | None = None,
     groups: Sequence[str] = (),
+    releases: Released = "data",
     nulls: Sequence[str] = (),
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -51,13 +54,15 @@ def audit(
     All are paths or frames, read alike (`nulls`, `delimiter`, `encoding`). Without a `reference` a
     third of the holdout's units serve as one; without a holdout only what needs none is judged and
     the verdict is INCONCLUSIVE at best. `unit` names the column of the entity to protect; `groups`
-    are conditions whose rows are judged separately. Raises `SourceError` when the tables do not
+    are conditions whose rows are judged separately; `releases` says what will leave. A model, which
+    an audit does not see, is never cleared by one. Raises `SourceError` when the tables do not
     have the same columns, or share units.
     """
     from understudy.attacks import attack
     from understudy.evaluation import evaluate
     from understudy.release.validity import check
 
+    leaves = object_of(releases)
     if synthetic is None:
         raise SourceError("an audit needs the synthetic rows to judge: name them (--synthetic).")
     spelled = {"nulls": nulls, "delimiter": delimiter, "encoding": encoding}
@@ -82,13 +87,15 @@ def audit(
         battery = tried.as_dict()
     everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
     validity = check(made, everyone)
-    verdict = decide(card, battery, validity)
+    verdict = decide(card, battery, validity, released=leaves)
     contents = {
         "format": 1,
         "title": f"{made.schema.table().name}, audited",
+        "created": now(),
         "understudy": understudy.__version__,
         "seed": seed,
         "engine": {"name": "not ours", "config": {}},
+        "releases": leaves,
         "privacy": {"mode": "none", "sentence": "nothing is claimed; the attacks decide."},
         "source": {
             "name": real.schema.table().name,

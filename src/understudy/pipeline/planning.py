@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from understudy.contracts import Released
 from understudy.data import Dataset, read
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
@@ -50,6 +51,7 @@ def plan_for(
     unit: str | None = None,
     seed: int | None = None,
     source: Source | None = None,
+    releases: Released = "data",
 ) -> Plan:
     """The plan of a run that was asked for without one."""
     schema = data.schema if unit is None else with_unit(data.schema, unit)
@@ -63,6 +65,7 @@ def plan_for(
         target=target,
         rows=rows,
         balance=dict(balance) if balance else None,
+        releases=releases,
         seed=seed,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 import understudy
-from understudy.contracts import Line, Verdict
+from understudy.contracts import Inspectable, Line, Verdict
 from understudy.data import Dataset, Split, split
 from understudy.data.splitting import SHARES
 from understudy.data.writing import write_table
@@ -202,10 +202,18 @@ class Journey:
             parts.holdout,
             parts.reference,
             synthetic,
+            model=self._inspected(),
             seed=self.seed,
             progress=self.progress,
         )
         self.store.write_json("work/battery.json", battery.as_dict())
+
+    def _inspected(self) -> Inspectable | None:
+        """The model, to be attacked itself where it leaves and lets itself be looked into."""
+        if self.plan.releases == "data":
+            return None
+        model = load_model(self.store.folder / "model")
+        return model if isinstance(model, Inspectable) else None
 
     def _decide(self, synthetic: Dataset) -> None:
         from understudy.release.validity import check as check_rows
@@ -214,7 +222,14 @@ class Journey:
             self.store.read_json(f"work/{n}.json") for n in ("fidelity", "battery", "privacy")
         )
         validity = check_rows(synthetic, self.data, private=self.budget is not None)
-        verdict = decide(card, battery, validity, self.thresholds, paid.get("statement"))
+        verdict = decide(
+            card,
+            battery,
+            validity,
+            self.thresholds,
+            paid.get("statement"),
+            released=self.plan.releases,
+        )
         found = {"scorecard": card, "battery": battery, "validity": validity}
         self.store.write_json("scorecard.json", {**found, "verdict": verdict.as_dict()})
 
@@ -233,6 +248,7 @@ class Journey:
             "understudy": understudy.__version__,
             "seed": self.seed,
             "engine": {"name": name, "config": config},
+            "releases": self.plan.releases,
             "privacy": self.store.read_json("work/privacy.json"),
             "source": {
                 "name": source.schema.table().name,

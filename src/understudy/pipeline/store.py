@@ -18,6 +18,7 @@ from typing import Any
 
 from understudy.data.writing import whole
 from understudy.errors import RunFolderError
+from understudy.runtime.clock import now
 
 DATABASE = "run.sqlite"
 
@@ -51,15 +52,11 @@ class RunStore:
                 "folder, or delete this one."
             )
         if known is None:
-            # The standard of reproducible builds: a date given from outside, for equal bytes.
-            given = os.environ.get("SOURCE_DATE_EPOCH")
-            moment = datetime.fromtimestamp(int(given), UTC) if given else datetime.now(UTC)
-            now = moment.isoformat(timespec="seconds")
             self._db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
                 [
                     ("identity", identity),
-                    ("created", now),
+                    ("created", now()),
                     ("name", f"{self.folder.resolve().name}-{secrets.token_hex(4)}"),
                     ("coins", str(secrets.randbits(63))),
                 ],

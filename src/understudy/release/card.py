@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from understudy.release.disclosure import is_private, public_view
+from understudy.release.review import review_by
+from understudy.release.white_box_lines import OBJECTS
 
 LIMITS = (
     "It repeats the source's own errors, gaps and biases, and cannot know what the source lacks.",
@@ -39,6 +41,7 @@ def card(
     parts += [
         f"A synthetic table of {rows:,} rows. No row describes a real person.",
         f"## Verdict: {verdict.get('ruling', 'none')}\n\n{_plain(verdict.get('because', ''))}",
+        f"It is about {OBJECTS[view['releases']]}.{_until(view)}",
         _lines(verdict.get("lines") or ()),
         view["notice"],
         f"## How it was made\n\nEngine `{engine}` of understudy {view['understudy']}, from "
@@ -51,6 +54,11 @@ def card(
         "## Files\n\n" + "\n".join(f"- `{f['path']}` (SHA-256 `{f['sha256']}`)" for f in files),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _until(view: Mapping[str, Any]) -> str:
+    by = review_by(view["created"])
+    return f" To be audited again by {by}: attacks get better." if by else ""
 
 
 def _limits(run: Mapping[str, Any]) -> Sequence[str]:

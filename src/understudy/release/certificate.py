@@ -10,19 +10,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import platform
 import secrets
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from understudy.privacy.home import home_folder
 from understudy.release.disclosure import is_private, public_view
+from understudy.release.evidence import evidence
+from understudy.release.review import REASON, review_by
 from understudy.release.thresholds import DEFAULTS, Thresholds
+from understudy.release.versions import versions
+from understudy.release.white_box_lines import OBJECTS
 
 FORMAT = 1
-LIBRARIES = ("numpy", "pyarrow", "scipy", "scikit-learn")
 
 
 def certificate(
@@ -44,14 +45,17 @@ def certificate(
             "because": verdict.get("because"),
             "override": override,
         },
+        "released": {"what": view["releases"], "means": OBJECTS[view["releases"]]},
+        "review": {"by": review_by(view["created"]), "why": REASON},
         "claims": _claims(view, override),
         "privacy": {**view["privacy"], "unit": view["schema"]["unit"], "notice": view["notice"]},
         "assumptions": _assumptions(view),
         "lines": list(verdict.get("lines") or ()),
         "thresholds": thresholds.as_list(),
+        "evidence": evidence({**view, "override": override}),
         "columns": view["schema"]["tables"],
         "provenance": {
-            "versions": _versions(view),
+            "versions": versions(view["understudy"]),
             "engine": view["engine"],
             "seed": "withheld: it stays in the run folder, since whoever holds it and candidate "
             "rows could rerun the engine and compare",
@@ -90,16 +94,10 @@ def _assumptions(view: Mapping[str, Any]) -> list[str]:
         "The held-out and reference rows come from the population of the rows learnt from, and "
         "share no protected unit with them.",
         "Attackers are those listed; one with other knowledge or a better attack may do better.",
-        "The verdict is about these files alone; it does not cover the model, or further tables "
-        "drawn from it.",
+        f"The verdict is about {OBJECTS[view['releases']]}.",
         "No differential privacy: the protection is what the attacks did not find, not a "
         "mathematical guarantee.",
     ]
-
-
-def _versions(view: Mapping[str, Any]) -> dict[str, str | None]:
-    found = {"understudy": view["understudy"], "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _fingerprint(content: str | None) -> str | None:

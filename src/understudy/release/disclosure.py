@@ -50,6 +50,7 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "created": run.get("created"),
         "understudy": run.get("understudy"),
         "engine": _only(run.get("engine"), "name", "config"),
+        "releases": run.get("releases") or "data",
         "privacy": _only(run.get("privacy"), "mode", "sentence", "statement"),
         "source": _only(run.get("source"), "name"),
         "schema": _schema(run.get("schema") or {}),

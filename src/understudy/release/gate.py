@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from understudy.contracts import Line, Ruling, Verdict
+from understudy.contracts import Line, Released, Ruling, Verdict
 from understudy.release.fidelity_lines import fidelity_lines
 from understudy.release.figures import percent
 from understudy.release.privacy_lines import AVERAGE, privacy_lines
@@ -31,8 +31,10 @@ def decide(
     validity: Mapping[str, Any],
     thresholds: Thresholds = DEFAULTS,
     guarantee: Mapping[str, Any] | None = None,
+    *,
+    released: Released = "data",
 ) -> Verdict:
-    """Rules on one synthetic table.
+    """Rules on one synthetic table, and on the model that made it where that is `released` too.
 
     `scorecard`, `battery` and `validity` are the JSON of the evaluation, the attacks and
     `validity.check`; `guarantee` is the privacy statement of a run under a budget. Under one,
@@ -41,10 +43,10 @@ def decide(
     holds against attackers nobody thought of.
     """
     private = guarantee is not None
-    attacked = privacy_lines(battery, thresholds)
+    attacked = privacy_lines(battery, thresholds, released=released)
     lines = [
         _validity(validity),
-        *([_guarantee(guarantee)] if guarantee is not None else []),
+        *([_guarantee(guarantee, released)] if guarantee is not None else []),
         *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
         *rare_lines(scorecard, thresholds, decisive=not private),
@@ -60,7 +62,7 @@ def decide(
     return Verdict("PASS", _praise(lines), tuple(lines))
 
 
-def _guarantee(statement: Mapping[str, Any]) -> Line:
+def _guarantee(statement: Mapping[str, Any], released: Released) -> Line:
     """The budget as a line: what it promises against any attacker at all."""
     epsilon, delta = float(statement["epsilon"]), float(statement["delta"])
     asked = float(statement["budget"]["epsilon"])
@@ -70,6 +72,8 @@ def _guarantee(statement: Mapping[str, Any]) -> Line:
         f"{statement['unit']!r}: whatever an attacker knows, at one false alarm in a hundred at "
         f"most {percent(found)} of those learnt from can be told from strangers."
     )
+    if released != "data":
+        detail += " That holds for the model as for the rows."
     ruling: Ruling = "PASS" if epsilon <= asked else "FAIL"
     return Line(GUARANTEE, ruling, detail, "privacy", epsilon, bound=asked, source="ledger")
 

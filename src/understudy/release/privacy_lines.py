@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from understudy.contracts import Line, Ruling
+from understudy.contracts import Line, Released, Ruling
 from understudy.release.figures import percent
 from understudy.release.findings import against, complete, number, unmeasured
 from understudy.release.guideline_lines import guideline_lines
 from understudy.release.thresholds import Thresholds
-from understudy.release.white_box_lines import Released, white_box_lines
+from understudy.release.white_box_lines import white_box_lines
 
 AVERAGE = "membership, on average"
+UNUSUAL = "membership, unusual people"
 GUESSING_AT_5 = 0.05
 """What guessing finds at five false alarms in a hundred."""
 ENDS = {"value": "", "low": "_low", "high": "_high"}
@@ -211,7 +212,7 @@ def best_of(battery: Mapping[str, Any], stratum: str, measure: str) -> Mapping[s
 
 
 def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
-    name = "membership, unusual people"
+    name = UNUSUAL
     groups = [
         group
         for group in complete(battery.get("strata") or (), "tpr_at_5")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from understudy.contracts import Released
 from understudy.errors import PlanError, suggest
 from understudy.schema.columns import Strict
 from understudy.schema.tables import Schema
@@ -74,6 +75,9 @@ class Plan(Strict):
     target: str | None = None
     rows: int | None = Field(default=None, ge=1)
     balance: dict[str, Any] | None = None
+    releases: Released = Field(
+        default="data", description="What will leave: data, model (with it), or query (answers)."
+    )
     seed: int | None = Field(default=None, ge=0)
     bounds: dict[str, float] = Field(default_factory=dict, description="Bounds of the gate.")
 

@@ -12,11 +12,14 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
 from markupsafe import Markup
 
 from understudy.release.disclosure import is_private, public_view
+from understudy.release.evidence import evidence
 from understudy.release.figures import compact, percent, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
 from understudy.release.report.rare_section import rare_section
 from understudy.release.report.relations import pair_squares
+from understudy.release.review import review_by
+from understudy.release.white_box_lines import OBJECTS
 
 MOST_COLUMNS = 200
 MOST_PREVIEW_COLUMNS = 40
@@ -55,6 +58,9 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         preview=_preview(shown.get("preview") or {}),
         schema=_schema_columns(shown.get("schema") or {}),
         command=_command(shown),
+        released=OBJECTS[shown.get("releases") or "data"],
+        review_by=review_by(shown.get("created")),
+        evidence=evidence(public_view(run)) if run.get("verdict") else [],
     )
 
 

@@ -226,6 +226,12 @@ class TreeModel:
         joined = join_points(table, self.space.spec, self.types)
         return self.space.backward(joined)
 
+    def scores(self, dataset: Dataset) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """How well the model knows each row, in two ways; see `inspection`."""
+        from understudy.synthesizers.tabular.inspection import scores
+
+        return scores(self, dataset.table)
+
     def save(self, path: Path) -> None:
         """Writes the model folder (JSON, safetensors and Parquet); see `tree_files`."""
         from understudy.synthesizers.tabular.tree_files import save
