@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 from tests.attacks import planted
 from understudy.attacks import attack
-from understudy.data.dataset import Dataset
+from understudy.contracts import Inspectable
 from understudy.evaluation.statistics import auc
 from understudy.release.privacy_lines import privacy_lines
 from understudy.release.thresholds import DEFAULTS
 from understudy.synthesizers.tabular.inspection import scores
 from understudy.synthesizers.tabular.tree import TreeSynthesizer
 from understudy.synthesizers.tabular.tree_model import TreeModel
-
-
-@dataclass(frozen=True)
-class Inside:
-    model: TreeModel
-
-    def scores(self, dataset: Dataset):
-        return scores(self.model, dataset.table)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +34,17 @@ def test_leaves_and_values_give_members_away(sides, model):
     assert outside["known values"] == pytest.approx(0.0)
 
 
+def test_a_tree_lets_itself_be_looked_into(sides, model):
+    assert isinstance(model, Inspectable)
+    rows = sides[1].dataset()
+    for name, values in scores(model, rows.table).items():
+        assert np.array_equal(model.scores(rows)[name], values)
+
+
 def test_the_line_decides_only_where_the_model_leaves(sides, model):
     made = model.sample(800, seed=2)
     datasets = [rows.dataset() for rows in sides]
-    battery = attack(*datasets, made, model=Inside(model), seed=3).as_dict()
+    battery = attack(*datasets, made, model=model, seed=3).as_dict()
     assert battery["white_box"]["family"]["p"] == pytest.approx(0.001)
 
     def ruling(released: str) -> str:
@@ -56,5 +53,6 @@ def test_the_line_decides_only_where_the_model_leaves(sides, model):
 
     assert ruling("data") == "INFO"
     assert ruling("model") == "FAIL"
+    assert ruling("query") == "FAIL"
     lines = privacy_lines({**battery, "white_box": {}}, DEFAULTS, released="model")
     assert lines[-1].ruling == "INCONCLUSIVE"

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
@@ -76,6 +77,46 @@ def test_run_and_audit_answer_with_the_verdict_in_json_and_exit_code(shell: Shel
     assert (shell.folder / "audit" / "report.html").is_file()
     assert shell("report", "runs/people").out.strip().endswith("runs/people/report.html")
     assert "verdict" in shell("report", "diff", "runs/people", "runs/people").out
+
+
+def test_junit_and_the_released_object_are_the_gates(shell: Shell) -> None:
+    words = ("--no-dp", "--seed", "1", "--releases", "model", "--junit", "out/run.xml", "--json")
+    ran = shell("run", "people.csv", *words)
+    found = json.loads(ran.out)
+    lines = {line["name"]: line["ruling"] for line in found["verdict"]["lines"]}
+    assert found["releases"] == "model"
+    assert "the model itself" in lines
+    assert "releases: model" in (shell.folder / "runs/people/plan.yaml").read_text()
+    root = ElementTree.parse(shell.folder / "out" / "run.xml").getroot()
+    assert [case.get("name") for case in root.iter("testcase")] == list(lines)
+    failed = sum(ruling in ("FAIL", "INCONCLUSIVE") for ruling in lines.values())
+    assert len(list(root.iter("failure"))) == failed
+    made = "runs/people/synthetic/people.parquet"
+    real = ("--train", "people.csv", "--holdout", "people.csv", "--synthetic", made)
+    judged = shell("audit", *real, "--releases", "query", "--junit", "audit.xml")
+    assert judged.code in (3, 4)
+    assert "audit.xml (internal)" in judged.out
+    (case,) = ElementTree.parse(shell.folder / "audit.xml").iterfind(
+        ".//testcase[@name='the model itself']"
+    )
+    assert case[0].get("type") == "inconclusive"
+
+
+@pytest.mark.parametrize("verb", ["run", "audit"])
+def test_something_else_released_is_refused_at_once(shell: Shell, verb: str) -> None:
+    given = {"run": ("people.csv", "--no-dp"), "audit": ("--train", "x", "--synthetic", "y")}
+    before = shell.files()
+    answer = shell(verb, *given[verb], "--releases", "modell")
+    assert answer.code == 2
+    assert "Did you mean 'model'?" in answer.err
+    assert shell.files() == before
+
+
+def test_a_protocol_has_no_lines_for_junit(shell: Shell) -> None:
+    words = ("--train", "x", "--synthetic", "y", "--protocol", "tabsyn", "--junit", "z.xml")
+    answer = shell("audit", *words)
+    assert answer.code == 2
+    assert "--junit" in answer.err
 
 
 def test_standard_input_is_a_source(shell: Shell) -> None:

@@ -40,7 +40,7 @@ def test_changing_every_unpaid_number_changes_no_byte_of_the_bundle(tmp_path: Pa
         other[part] = doubled(other[part])
     other["source"]["rows"] = 7
     for line in other["verdict"]["lines"]:
-        line.update(value=None, detail="something else")
+        line.update(value=None, detail="something else", ruling="INFO")
     for name, contents in (("a", run), ("b", other)):
         build(tmp_path / name, fake_run.synthetic(), contents)
     a, b = tmp_path / "a", tmp_path / "b"

@@ -40,11 +40,14 @@ def audit(
 ) -> None:
     from understudy.cli.progress import shown
     from understudy.cli.verdict import EXIT, print_json, print_verdict, write_junit
+    from understudy.errors import PlanError
     from understudy.pipeline.audit import audit as judge
     from understudy.release.white_box_lines import object_of
 
     spelled = {"nulls": tuple(null or ()), "delimiter": delimiter, "encoding": encoding}
     if protocol is not None:
+        if junit is not None:
+            raise PlanError("--protocol gives figures and no verdict: it has no lines for --junit.")
         _papers_figures(protocol, (train, holdout, synthetic), target, spelled, json)
         return
     with shown() as progress:
