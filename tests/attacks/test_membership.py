@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from understudy.attacks.family import Stratum, family_test
-from understudy.attacks.membership import OUTSIDER, Score, power_at, roc
+from understudy.attacks.membership import OUTSIDER, RATES, Score, judge, power_at, powers, roc
 
 
 def test_power_counts_members_above_the_setting_half():
@@ -28,6 +28,25 @@ def test_roc_rises_to_one_and_stays_short():
     assert len(points) <= 60
     assert np.all(np.diff(points, axis=0) >= 0)
     assert tuple(points[-1]) == (1.0, 1.0)
+
+
+def test_powers_follow_the_threshold_rule_at_every_rate():
+    rng = np.random.default_rng(2)
+    scores, member = rng.normal(size=8000), np.arange(8000) < 4000
+    found = judge(Score("noise", OUTSIDER, scores), member).powers
+    assert [one.rate for one in found] == list(RATES)
+    for one in found:
+        assert one.found == power_at(scores[member], scores[~member], one.rate)[0]
+        # Exact 95 % intervals of a fair coin; seed fixed, all nine hold.
+        assert one.found.low <= one.rate * 1.2
+        assert one.found.high >= one.rate * 0.8
+    rates = [one.found.value for one in found]
+    assert rates == sorted(rates)
+
+
+def test_rates_that_no_half_can_set_a_threshold_for_are_left_out():
+    found = powers(np.arange(300.0), np.arange(300.0))
+    assert [one.rate for one in found] == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
 
 
 def test_family_test_names_the_planted_stratum():

@@ -108,6 +108,19 @@ def test_two_reports_and_only_the_internal_one_shows_the_real(
     assert len(internal) > len((tmp_path / "bundle" / "report.html").read_text()) / 2
 
 
+def test_values_of_exposed_people_stay_in_the_internal_report(journey: Journey) -> None:
+    folder = journey.run.folder
+    shown = json.loads((folder / "work" / "leaked.json").read_text(encoding="utf-8"))
+    assert shown["records"]
+    assert 'class="masked"' in (folder / "report.html").read_text(encoding="utf-8")
+    for path in folder.rglob("*.json"):
+        if path.name != "leaked.json":
+            assert "leaked" not in json.loads(path.read_text(encoding="utf-8")), path
+            assert '"synthetic": "' not in path.read_text(encoding="utf-8"), path
+    assert "leaked" not in journey.run.as_dict()
+    assert "leaked" not in json.dumps(journey.run.as_dict()["battery"])
+
+
 def test_an_override_is_stamped_and_asked_for(journey: Journey, tmp_path: Path) -> None:
     contents = contents_of(journey.run.folder)
     failed = {**contents, "verdict": {**contents["verdict"], "ruling": "FAIL"}}

@@ -13,6 +13,7 @@ import pytest
 from tests.release import fake_run
 from understudy.release.card import card
 from understudy.release.certificate import certificate
+from understudy.release.junit import junit
 from understudy.release.profile import profile
 from understudy.release.report import render
 
@@ -66,6 +67,9 @@ def with_secrets() -> dict[str, Any]:
     run["schema"]["tables"][0]["columns"][0].update(why=LEVEL, minimum=SENTINEL)
     run["schema"]["tables"][0]["columns"][1]["levels"] = [LEVEL]
     run["notes"] = [LEVEL]
+    cells = [{"column": "age", "agreement": "near", "real": LEVEL, "synthetic": "44"}]
+    record = {"place": 1, "score": SENTINEL, "stratum": "all", "distance": 0.1, "cells": cells}
+    run["leaked"] = {"attack": "ensemble", "guesses": 50, "right": 41, "records": [record]}
     run["something_added_later"] = {"mean": SENTINEL, "level": LEVEL}
     return run
 
@@ -114,6 +118,44 @@ def test_public_papers_show_no_real_aggregate() -> None:
         assert "no privacy budget" in paper.lower()
     assert "PUBLIC" in page
     assert page.count('class="histogram"') == 2  # of the synthetic rows
+
+
+def test_exposed_records_are_internal_and_masked_until_asked_for() -> None:
+    run = with_secrets()
+    text = render(run, public=False)
+    assert "Records most exposed" in text
+    assert "41 were right" in text
+    start = text.index('<details class="masked">')
+    assert "a real person" in text[start : text.index("</summary>", start)]
+    table = text[text.index('<table class="leaked">') : text.index("</details>", start)]
+    # The value stands inside the folded part, and nowhere in what is shown at first.
+    assert LEVEL in table[table.index("<details") :]
+    assert LEVEL not in table[: table.index("<details")]
+    assert "details:not(.masked)" in text  # printing unfolds the others only
+    for private in (run, {**fake_run.private_run(), "leaked": run["leaked"]}):
+        for paper in (render(private, public=True), card(private, []), junit(private)):
+            assert "most exposed" not in paper
+            assert LEVEL not in paper
+        assert LEVEL not in json.dumps(certificate(private, []))
+
+
+def test_attackers_stand_by_strength_with_their_intervals_on_log_axes() -> None:
+    run = fake_run.run()
+    weak = run["battery"]["attacks"][0]
+    powers = [
+        {"fpr": f, "tpr": f, "low": f / 2, "high": 2 * f, "realised_fpr": f} for f in (0.01, 0.1)
+    ]
+    strong = {**weak, "name": "strong", "auc_low": 0.7, "auc_high": 0.8, "auc": 0.75}
+    run["battery"]["attacks"] = [weak, {**strong, "powers": powers}]
+    text = render(run, public=False)
+    assert text.index("<h4>strong</h4>") < text.index(f"<h4>{weak['name']}</h4>")
+    (band,) = re.findall(r'<polygon class="band" points="([^"]+)"', text)
+    corners = [tuple(map(float, corner.split(","))) for corner in band.split()]
+    # A decade is 50 units wide: from 1 % to 10 % on the axis from .1 % to 100 %.
+    assert [x for x, _ in corners] == [92.0, 142.0, 142.0, 92.0]
+    ups = [158 - y for _, y in corners]
+    assert ups[1] - ups[0] == pytest.approx(50, abs=0.2)
+    assert ups[0] - ups[3] == pytest.approx(50 * 0.602, abs=0.2)  # log10(2 / .5)
 
 
 def test_an_override_is_stamped_on_every_paper() -> None:

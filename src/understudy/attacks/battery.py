@@ -33,6 +33,7 @@ from understudy.attacks.family import (
 )
 from understudy.attacks.halves import Halves, Linkability, halve, link
 from understudy.attacks.inference import Inference, infer, worst
+from understudy.attacks.leaked import Leaked, leaked
 from understudy.attacks.learners import Learnt, chosen, learn
 from understudy.attacks.membership import Membership, ensemble, judge, scores
 from understudy.attacks.singling_out import SinglingOut, single_out
@@ -55,7 +56,7 @@ STEPS = 6
 
 @dataclass(frozen=True)
 class Battery:
-    """Findings of one audit; `as_dict` is its JSON."""
+    """Findings of one audit; `as_dict` is its JSON, without the real values that `leaked` holds."""
 
     exchangeable: Estimate | None
     copies: Copies
@@ -68,6 +69,7 @@ class Battery:
     linkability: Linkability | None
     inference: tuple[Inference, ...]
     white_box: WhiteBox | None
+    leaked: Leaked | None
     unit: str
     control: int
     power: dict[str, Any]
@@ -161,6 +163,7 @@ def attack(
         linkability=None,
         inference=(),
         white_box=None,
+        leaked=None,
         unit=unit or "row",
         control=tables["holdout"].num_rows + tables["reference"].num_rows,
         power={"smallest_auc": None, "sentence": "No membership attack could be made."},
@@ -197,18 +200,20 @@ def _challenged(
     named = masks(challenge, groups, train.schema.table())
     judged = strata(challenge, stream(seed, "attacks", "ties"), named)
     family = family_test(tried, judged, member, stream(seed, "attacks", "permutations"))
+    attacks = tuple(judge(score, member) for score in tried)
     progress(ProgressEvent("attack", 5, STEPS, "singling out, linking, inferring"))
     halves = halve(challenge, stream(seed, "attacks", "halves"))
     found = replace(
         battery,
         closeness=closeness(challenge),
-        attacks=tuple(judge(score, member) for score in tried),
+        attacks=attacks,
         family=family,
         best=best(tried, judged, member),
         singling_out=single_out(challenge, stream(seed, "attacks", "singling out")),
         linkability=None if halves is None else link(halves, challenge),
         inference=infer(challenge, learnt, halves),
         white_box=_inside(model, challenge, train, judged, seed),
+        leaked=leaked(challenge, tried, attacks, judged),
         power=_power(challenge, family),
         notes=(*battery.notes, *challenge.left_out, *_caps(tables, challenge, learnt, halves)),
     )

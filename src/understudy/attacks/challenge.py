@@ -56,6 +56,7 @@ class Challenge:
     """Synthetic rows (at most as many as challenged) to the members' rows, two nearest."""
     to_holdout: Neighbours
     pool: pa.Table
+    synthetic: pa.Table
     space: MetricSpace
     points: Mapping[str, Points]
     """Linear-space points of the pool, the reference and the synthetic rows."""
@@ -121,6 +122,7 @@ def set_up(
         nearest(asking, points[POOL][:fair], 2),
         nearest(asking, points[POOL][cut : cut + fair], 2),
         drawn[POOL],
+        drawn[SYNTHETIC],
         linear,
         points,
         _features(drawn, schema),

@@ -35,6 +35,8 @@ from understudy.evaluation.statistics import Estimate, Floats, clopper_pearson, 
 TINY = 1e-6
 """Added to distances before their logarithm."""
 ROC_POINTS = 60
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""False positive rates at which each attack's power is measured with its interval."""
 RATIOS = ((1, "nearest-row ratio"), (5, "neighbourhood ratio"), (20, "wide neighbourhood ratio"))
 MOST_LESSONS, FEWEST_LESSONS = 10_000, 30
 """Rows of each sort that the classifier learns from."""
@@ -90,6 +92,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Power:
+    """Members found at one rate of false alarms."""
+
+    rate: float
+    found: Estimate
+    realised: float
+
+    def as_dict(self) -> dict[str, float]:
+        found = {"tpr": self.found.value, "low": self.found.low, "high": self.found.high}
+        return {"fpr": self.rate, **found, "realised_fpr": self.realised}
+
+
+@dataclass(frozen=True)
 class Membership:
     """An attack judged on all challenged rows."""
 
@@ -99,6 +114,7 @@ class Membership:
     tpr_at_1: Estimate
     realised_fpr: float
     roc: tuple[tuple[float, float], ...]
+    powers: tuple[Power, ...]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -112,6 +128,7 @@ class Membership:
             "tpr_at_1_high": self.tpr_at_1.high,
             "realised_fpr": self.realised_fpr,
             "roc": self.roc,
+            "powers": [power.as_dict() for power in self.powers],
             "stratum": "all",
         }
 
@@ -177,9 +194,19 @@ def judge(score: Score, is_member: NDArray[np.bool_]) -> Membership:
     """AUC and power of one attack over all challenged rows."""
     members, others = score.values[is_member], score.values[~is_member]
     power, realised = power_at(members, others, 0.01)
-    return Membership(
-        score.name, score.attacker, delong(members, others), power, realised, roc(members, others)
-    )
+    auc, curve = delong(members, others), roc(members, others)
+    at = tuple(powers(members, others))
+    return Membership(score.name, score.attacker, auc, power, realised, curve, at)
+
+
+def powers(members: Floats, others: Floats) -> Iterator[Power]:
+    """Power at each of `RATES` that half of the non-members can set a threshold for.
+
+    With fewer of them the threshold is their maximum, and more false alarms come than were asked.
+    """
+    for rate in RATES:
+        if rate * (len(others) // 2) >= 1:
+            yield Power(rate, *power_at(members, others, rate))
 
 
 def power_at(members: Floats, others: Floats, rate: float) -> tuple[Estimate, float]:

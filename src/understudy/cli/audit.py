@@ -70,7 +70,7 @@ def audit(
         from understudy.data.writing import whole
         from understudy.release.report import render
 
-        page = render(done.contents, public=False)
+        page = render({**done.contents, "leaked": done.leaked}, public=False)
         whole(out / "report.html", lambda p: p.write_text(page, encoding="utf-8"))
         whole(out / "scorecard.json", lambda p: p.write_text(plain.dumps(done.contents)))
         files = {"report": f"{out}/report.html (internal: shows real aggregates)"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,14 @@ from understudy.runtime.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Audit:
-    """A verdict on somebody's table and everything it rests on."""
+    """A verdict on somebody's table and everything it rests on.
+
+    `leaked` holds values of real people, for the internal report alone; `as_dict` leaves it out.
+    """
 
     verdict: Verdict
     contents: dict[str, Any]
+    leaked: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         return self.contents
@@ -114,7 +118,8 @@ def audit(
         "verdict": verdict.as_dict(),
         "notes": [],
     }
-    return Audit(verdict, contents)
+    leaked = tried.leaked.as_dict() if tried.leaked is not None else {}
+    return Audit(verdict, contents, leaked)
 
 
 def tabsyn(
@@ -155,14 +160,14 @@ def _as(real: Dataset, source: Any, role: str, spelled: Mapping[str, Any]) -> Da
     except SourceError as error:
         raise SourceError(f"{role}: {error}") from None
     table = found.table
-    for i, field in enumerate(real.table.schema):
-        if table.schema.field(i).type == field.type:
+    for i, wanted in enumerate(real.table.schema):
+        if table.schema.field(i).type == wanted.type:
             continue
         try:
-            table = table.set_column(i, field, table[field.name].cast(field.type))
+            table = table.set_column(i, wanted, table[wanted.name].cast(wanted.type))
         except pa.ArrowInvalid:
             raise SourceError(
-                f"{role} ({name}): column {field.name!r} is {table.schema.field(i).type}, the "
-                f"training table has {field.type}, and its cells cannot be read as that."
+                f"{role} ({name}): column {wanted.name!r} is {table.schema.field(i).type}, the "
+                f"training table has {wanted.type}, and its cells cannot be read as that."
             ) from None
     return real.with_table(table.cast(real.table.schema))

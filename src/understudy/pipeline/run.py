@@ -26,6 +26,8 @@ from understudy.schema import Schema
 from understudy.schema.plan import DifferentialPrivacy, Plan, dump_plan
 from understudy.synthesizers.registry import configured, create, load_model
 
+LEAKED = "work/leaked.json"
+"""Values of real people, for the internal report alone: never part of a run's contents."""
 NO_DP = (
     "Without differential privacy: the rows are protected by what the attacks could not do, not by "
     "a theorem. Names and kinds of columns are taken to be public."
@@ -207,6 +209,8 @@ class Journey:
             progress=self.progress,
         )
         self.store.write_json("work/battery.json", battery.as_dict())
+        shown = battery.leaked.as_dict() if battery.leaked is not None else {}
+        self.store.write_json(LEAKED, shown)
 
     def _inspected(self) -> Inspectable | None:
         """The model, to be attacked itself where it leaves and lets itself be looked into."""
@@ -267,7 +271,10 @@ class Journey:
         from understudy.release.report import render
 
         self.progress(ProgressEvent("report", 0, 1, "writing"))
-        self.store.write_text("report.html", render(contents, public=False))
+        known = (self.store.folder / LEAKED).is_file()
+        leaked = self.store.read_json(LEAKED) if known else {}
+        page = render({**contents, "leaked": leaked}, public=False)
+        self.store.write_text("report.html", page)
 
     def _bundle(self, contents: dict[str, Any], synthetic: Dataset) -> None:
         from understudy.release.bundle import build

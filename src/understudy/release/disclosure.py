@@ -147,7 +147,7 @@ def _scorecard(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _battery(battery: Mapping[str, Any]) -> dict[str, Any]:
-    attack = ("name", "attacker", "stratum", "roc", "realised_fpr")
+    attack = ("name", "attacker", "stratum", "roc", "powers", "realised_fpr")
     rates = [
         name + end for name in ("auc", "tpr_at_1", "tpr_at_5") for end in ("", "_low", "_high")
     ]

@@ -7,7 +7,6 @@ its content as a sentence for those who do not see it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -237,34 +236,6 @@ def dumbbell(real: float, synthetic: float, low: float, high: float, span: Share
     )
     says = f"trained on real rows {compact(real)}, on synthetic rows {compact(synthetic)}"
     return svg(width, 32, says, body, "dumbbell")
-
-
-def roc(points: Sequence[Sequence[float]], name: str) -> Markup:
-    """True against false positives on log axes, where the few surest guesses can be seen."""
-    size, low, left, top = 150.0, 1e-3, 42.0, 8.0
-
-    def at(rate: float) -> float:
-        return size * (1 - math.log10(max(rate, low)) / math.log10(low))
-
-    parts = []
-    for rate, text in ((0.001, ".1 %"), (0.01, "1 %"), (0.1, "10 %"), (1.0, "100 %")):
-        x, y = left + at(rate), top + size - at(rate)
-        parts.append(
-            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top:g}" y2="{top + size:g}"/>'
-            f'<line class="grid" x1="{left:g}" x2="{left + size:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{left - 5:g}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
-            f'<text class="tick" x="{x:.1f}" y="{top + size + 15:g}" text-anchor="middle">{text}'
-            "</text>"
-        )
-    parts.append(
-        f'<line class="null" x1="{left:g}" y1="{top + size:g}" x2="{left + size:g}" y2="{top:g}"/>'
-        f'<text class="tick" x="{left + size - 4:g}" y="{top + size - 6:g}" text-anchor="end">'
-        "found by false alarms</text>"
-    )
-    path = " ".join(f"{left + at(x):.1f},{top + size - at(y):.1f}" for x, y in points)
-    parts.append(f'<polyline class="curve" points="{path}"/>')
-    says = f"ROC of {name} on log axes, beside the diagonal of a guess"
-    return svg(left + size + 20, top + size + 22, says, "".join(parts), "roc")
 
 
 def _said(name: str, labels: Sequence[str], layers: Mapping[str, Shares]) -> str:

@@ -18,6 +18,7 @@ from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
 from understudy.release.report.rare_section import rare_section
 from understudy.release.report.relations import pair_squares
+from understudy.release.report.roc import roc
 from understudy.release.review import review_by
 from understudy.release.white_box_lines import OBJECTS
 
@@ -213,7 +214,7 @@ def _utility(card: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _attackers(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every attack with its ROC and its AUC on an axis that all of them share."""
+    """Every attack with its ROC and its AUC on an axis they share, the surest first."""
     attacks = list((run.get("battery") or {}).get("attacks") or ())
     lines = (run.get("verdict") or {}).get("lines") or ()
     bound = next((line["bound"] for line in lines if line["name"] == AVERAGE), None)
@@ -226,9 +227,9 @@ def _attackers(run: Mapping[str, Any]) -> list[dict[str, Any]]:
         if one in known:
             auc, low, high = (one[end] for end in ends)
             drawing = charts.interval(auc, low, high, bound=bound, floor=0.5, also=also)
-        curve = charts.roc(one["roc"], one["name"]) if one.get("roc") else None
+        curve = roc(one["roc"], one["name"], one.get("powers") or ()) if one.get("roc") else None
         found.append({**one, "drawing": drawing, "curve": curve})
-    return found
+    return sorted(found, key=lambda one: -(one.get("auc_low") or 0.0))
 
 
 def _preview(preview: Mapping[str, Any]) -> dict[str, Any] | None:

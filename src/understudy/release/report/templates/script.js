@@ -36,6 +36,6 @@
   }
 
   addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (d) { d.open = true; });
+    document.querySelectorAll("details:not(.masked)").forEach(function (d) { d.open = true; });
   });
 })();

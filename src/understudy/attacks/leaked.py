@@ -1,0 +1,117 @@
+"""The people whom the surest attack is surest of, each beside the synthetic row nearest to theirs.
+
+For whoever mends a leak: which records, in which group, and which of their columns the table tells.
+It holds values of real people, so it is no part of a battery's JSON: it goes into the internal
+report, hidden there until asked for, and nowhere else. Identifiers and free text are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.attacks.challenge import POOL, REFERENCE, SYNTHETIC, Challenge
+from understudy.attacks.family import Stratum
+from understudy.attacks.membership import Membership, Score
+from understudy.evaluation.samples import Feature
+
+MOST_RECORDS = 50
+NEAR = 0.01
+"""Share of a number's usual range (1 % to 99 % of the reference) within which it counts as near."""
+
+Agreement = Literal["matches", "near", "differs"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of a record and of its nearest synthetic row; None is a missing cell."""
+
+    column: str
+    agreement: Agreement
+    real: str | None
+    synthetic: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """`place`: among all challenged units, strangers too, the surest guess first, from 1."""
+
+    place: int
+    score: float
+    stratum: str
+    distance: float
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Leaked:
+    """`right` of the `guesses` surest guesses were people learnt from; a coin gets half of them."""
+
+    attack: str
+    guesses: int
+    right: int
+    records: tuple[Record, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def leaked(
+    challenge: Challenge,
+    tried: Sequence[Score],
+    judged: Sequence[Membership],
+    groups: Sequence[Stratum],
+) -> Leaked:
+    """At most `MOST_RECORDS` members, by the attack with most members at few false alarms."""
+    best = max(range(len(tried)), key=lambda i: (judged[i].tpr_at_1.low, judged[i].auc.value, -i))
+    values, member = tried[best].values, challenge.is_member
+    # Members lie first in the pool: among equal scores a stranger goes before them.
+    order = np.lexsort((member, -values))
+    guesses = min(MOST_RECORDS, len(order))
+    places = np.flatnonzero(member[order])[:MOST_RECORDS]
+    records = [
+        _record(challenge, int(order[place]), int(place) + 1, float(values[order[place]]), groups)
+        for place in places
+    ]
+    return Leaked(tried[best].name, guesses, int(member[order[:guesses]].sum()), tuple(records))
+
+
+def _record(
+    challenge: Challenge, unit: int, place: int, score: float, groups: Sequence[Stratum]
+) -> Record:
+    """A unit by the one of its rows that lies nearest to a synthetic row."""
+    near = challenge.values.to_synthetic
+    rows = np.flatnonzero(challenge.unit_of == unit)
+    row = int(rows[np.argmin(near.distance[rows, 0])])
+    made = int(near.index[row, 0])
+    smallest = min((g for g in groups if g.rows[unit]), key=lambda g: int(g.rows.sum()))
+    cells = tuple(_cell(challenge, feature, row, made) for feature in challenge.features)
+    return Record(place, score, smallest.name, float(near.distance[row, 0]), cells)
+
+
+def _cell(challenge: Challenge, feature: Feature, row: int, made: int) -> Cell:
+    real = challenge.pool[feature.name][row].as_py()
+    synthetic = challenge.synthetic[feature.name][made].as_py()
+    agreement: Agreement = "differs"
+    if real == synthetic:
+        agreement = "matches"
+    elif feature.numeric and None not in (real, synthetic):
+        ours, theirs = feature.values[POOL][row], feature.values[SYNTHETIC][made]
+        if abs(float(ours) - float(theirs)) <= NEAR * _range(feature.present(REFERENCE)):  # type: ignore[arg-type]
+            agreement = "near"
+    return Cell(feature.name, agreement, _written(real), _written(synthetic))
+
+
+def _range(values: NDArray[Any]) -> float:
+    if len(values) == 0:
+        return 0.0
+    low, high = np.quantile(values.astype(np.float64), [0.01, 0.99])
+    return float(high - low)
+
+
+def _written(value: object) -> str | None:
+    return None if value is None else str(value)
