@@ -13,6 +13,7 @@ import pytest
 
 import understudy
 from tests.cli.call import Shell
+from tests.release import fake_run
 from understudy.cli import VERBS
 from understudy.cli.options import parse_balance
 from understudy.errors import ConditionError
@@ -77,6 +78,10 @@ def test_run_and_audit_answer_with_the_verdict_in_json_and_exit_code(shell: Shel
     assert (shell.folder / "audit" / "report.html").is_file()
     assert shell("report", "runs/people").out.strip().endswith("runs/people/report.html")
     assert "verdict" in shell("report", "diff", "runs/people", "runs/people").out
+    assert "verdict" in shell("report", "diff", "runs/people", "audit").out
+    refused = shell("release", "audit", "--override", "because")
+    assert refused.code == 2
+    assert "holds no synthetic rows" in refused.err
 
 
 def test_junit_and_the_released_object_are_the_gates(shell: Shell) -> None:
@@ -100,6 +105,20 @@ def test_junit_and_the_released_object_are_the_gates(shell: Shell) -> None:
         ".//testcase[@name='the model itself']"
     )
     assert case[0].get("type") == "inconclusive"
+
+
+def test_a_frontier_is_drawn_of_runs_and_refused_of_other_folders(shell: Shell) -> None:
+    (shell.folder / "a" / "work").mkdir(parents=True)
+    (shell.folder / "a" / "work" / "run.json").write_text(json.dumps(fake_run.run()))
+    drawn = shell("report", "frontier", "a", "-o", "drawn/page.html")
+    assert drawn.code == 0
+    assert "internal" in drawn.out
+    assert "Privacy and usefulness" in (shell.folder / "drawn" / "page.html").read_text("utf-8")
+    for given, said in ((("a", "people.csv"), "people.csv holds no finished run"), ((), "which")):
+        answer = shell("report", "frontier", *given, "-o", "other.html")
+        assert answer.code == 2
+        assert said in answer.err
+        assert not (shell.folder / "other.html").exists()
 
 
 @pytest.mark.parametrize("verb", ["run", "audit"])

@@ -9,7 +9,7 @@ import pytest
 from understudy.release.rare_lines import rare_lines
 from understudy.release.report.quadrant import quadrant
 from understudy.release.report.rare_section import rare_section
-from understudy.release.report.render import _environment
+from understudy.release.report.render import environment
 from understudy.release.thresholds import DEFAULTS
 
 
@@ -130,8 +130,8 @@ def test_the_template_escapes_what_comes_from_data() -> None:
         "rare": {"entries": [entry("R1")], "quadrant": DOT},
         "lost_levels": [{"column": "k", "level": "<script>", "rows": 25}],
     }
-    page = _environment().get_template("rare.html.j2").render(rare=rare_section(card))
+    page = environment().get_template("rare.html.j2").render(rare=rare_section(card))
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
     assert "<b>" not in page
-    assert _environment().get_template("rare.html.j2").render(rare=None).strip() == ""
+    assert environment().get_template("rare.html.j2").render(rare=None).strip() == ""

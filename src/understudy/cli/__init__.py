@@ -15,7 +15,7 @@ VERBS = {
     "sample": "Rows from a fitted model.",
     "audit": "Judges anybody's synthetic data.",
     "release": "Writes the bundle of a run that did not pass, stamped with its verdict.",
-    "report": "Opens a run's report, or compares two runs.",
+    "report": "Opens a run's report, compares two runs, or draws several on a frontier.",
     "engines": "What engines there are and when to take them.",
     "ledger": "What was spent on a dataset (show), whether it is whole (verify), its cap (cap).",
     "selfcheck": "Planted leaks must be caught, harmless tables must pass.",

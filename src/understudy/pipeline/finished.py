@@ -14,16 +14,25 @@ from understudy.schema import Schema
 
 
 def contents_of(folder: Path) -> dict[str, Any]:
-    """What the reports of the run in `folder` are made of."""
-    path = Path(folder) / "work" / "run.json"
-    if not path.is_file():
-        raise RunFolderError(f"{folder} holds no finished run. Make one with: understudy run")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    """What the reports of the run, or of the audit, in `folder` are made of.
+
+    Raises `RunFolderError` for any other folder, and for a run that did not come to its end.
+    """
+    for name in ("work/run.json", "scorecard.json"):
+        path = Path(folder) / name
+        found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        if "schema" in found:
+            return found
+    raise RunFolderError(
+        f"{folder} holds no finished run and no audit. Make one with: understudy run, or: "
+        "understudy audit ... --out FOLDER"
+    )
 
 
 def rows_of(folder: Path) -> Dataset:
     """The synthetic rows of a run."""
     schema = Schema.model_validate(contents_of(folder)["schema"])
     path = Path(folder) / "synthetic" / f"{schema.table().name}.parquet"
+    if not path.is_file():
+        raise RunFolderError(f"{folder} holds no synthetic rows ({path.name} is not there).")
     return Dataset.single(schema, pq.ParquetFile(path).read())

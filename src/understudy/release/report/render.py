@@ -40,7 +40,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
     `public` leaves out everything computed from real rows except the verdict and its numbers.
     """
     shown = public_view(run) if public else dict(run)
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     return page.render(
         run=shown,
         public=public,
@@ -65,7 +65,8 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The package's templates, escaped, with figures written as everywhere."""
     environment = Environment(
         loader=PackageLoader("understudy.release.report"),
         autoescape=True,
