@@ -45,6 +45,7 @@ def test_the_records_that_were_copied_come_first(copied: Battery) -> None:
     places = [one.place for one in found.records]
     assert places == sorted(places)
     assert all(cell.real == cell.synthetic for one in exact for cell in one.cells)
+    assert not any(one.twins for one in exact)
 
 
 def test_a_harmless_table_gives_a_coin_s_guesses(sides: list[planted.Rows]) -> None:
@@ -63,6 +64,23 @@ def test_the_json_of_a_battery_holds_none_of_it(copied: Battery) -> None:
     text = json.dumps(card)
     assert values
     assert not [value for value in values if value is not None and value in text]
+
+
+def test_a_record_that_strangers_share_is_said_to_be_common() -> None:
+    rng = np.random.default_rng(4)
+    schema = one_table("t", [Category(name="a"), Category(name="b")])
+
+    def side() -> Dataset:
+        table = pa.table({name: rng.choice(["x", "y", None], 400) for name in "ab"})
+        return Dataset.single(schema, table)
+
+    train, holdout, reference, made = (side() for _ in range(4))
+    found = attack(train, holdout, reference, made, seed=1).leaked
+    assert found is not None
+    held = holdout.table.to_pylist()
+    for one in found.records:
+        values = {cell.column: cell.real for cell in one.cells}
+        assert one.twins == held.count(values) > 0
 
 
 def test_near_numbers_gaps_and_identifiers() -> None:

@@ -68,7 +68,8 @@ def with_secrets() -> dict[str, Any]:
     run["schema"]["tables"][0]["columns"][1]["levels"] = [LEVEL]
     run["notes"] = [LEVEL]
     cells = [{"column": "age", "agreement": "near", "real": LEVEL, "synthetic": "44"}]
-    record = {"place": 1, "score": SENTINEL, "stratum": "all", "distance": 0.1, "cells": cells}
+    record = {"place": 1, "score": SENTINEL, "stratum": "all", "distance": 0.1, "twins": 3}
+    record["cells"] = cells
     run["leaked"] = {"attack": "ensemble", "guesses": 50, "right": 41, "records": [record]}
     run["something_added_later"] = {"mean": SENTINEL, "level": LEVEL}
     return run

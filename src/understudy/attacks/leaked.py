@@ -38,12 +38,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Record:
-    """`place`: among all challenged units, strangers too, the surest guess first, from 1."""
+    """`place`: among all challenged units, strangers too, the surest guess first, from 1.
+
+    `twins`: challenged rows of strangers that are the same in every column. Where there are some
+    the record is common, and a synthetic row that equals it gives nobody away.
+    """
 
     place: int
     score: float
     stratum: str
     distance: float
+    twins: int
     cells: tuple[Cell, ...]
 
 
@@ -90,7 +95,16 @@ def _record(
     made = int(near.index[row, 0])
     smallest = min((g for g in groups if g.rows[unit]), key=lambda g: int(g.rows.sum()))
     cells = tuple(_cell(challenge, feature, row, made) for feature in challenge.features)
-    return Record(place, score, smallest.name, float(near.distance[row, 0]), cells)
+    distance = float(near.distance[row, 0])
+    return Record(place, score, smallest.name, distance, _twins(challenge, row), cells)
+
+
+def _twins(challenge: Challenge, row: int) -> int:
+    same = ~challenge.row_is_member
+    for feature in challenge.features:
+        values, missing = feature.values[POOL], feature.missing(POOL)
+        same = same & (missing if missing[row] else values == values[row])
+    return int(same.sum())
 
 
 def _cell(challenge: Challenge, feature: Feature, row: int, made: int) -> Cell:

@@ -16,6 +16,8 @@ from understudy.release.evidence import evidence
 from understudy.release.figures import compact, percent, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
+from understudy.release.report.deviation import deviations
+from understudy.release.report.method import method
 from understudy.release.report.rare_section import rare_section
 from understudy.release.report.relations import pair_squares
 from understudy.release.report.roc import roc
@@ -59,6 +61,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         preview=_preview(shown.get("preview") or {}),
         schema=_schema_columns(shown.get("schema") or {}),
         command=_command(shown),
+        method=method(shown),
         released=OBJECTS[shown.get("releases") or "data"],
         review_by=review_by(shown.get("created")),
         evidence=evidence(public_view(run)) if run.get("verdict") else [],
@@ -124,7 +127,10 @@ def _lines_by_section(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
             low, high, bound, floor = (line.get(k) for k in ("low", "high", "bound", "floor"))
             drawing = None
             if value is not None:
-                drawing = charts.interval(value, low, high, bound=bound, floor=floor, good=good)
+                also = (0.0,) if line.get("source") == "ledger" else ()
+                drawing = charts.interval(
+                    value, low, high, bound=bound, floor=floor, good=good, also=also
+                )
             rows.append({**line, "drawing": drawing})
         if rows:
             groups.append({"title": title, "lines": rows})
@@ -171,6 +177,8 @@ def _columns(run: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "low": column.get("shape_low"),
                 "high": column.get("shape_high"),
                 "ratio": times(error, floor),
+                "floors": error / floor if error is not None and floor else None,
+                "deviation": deviations(bars),
                 "missing": column.get("missing"),
                 "drawing": drawing,
             }

@@ -47,8 +47,8 @@ def _axes() -> list[str]:
         )
     parts.append(
         f'<line class="null" x1="{LEFT:g}" y1="{TOP + SIZE:g}" x2="{LEFT + SIZE:g}" y2="{TOP:g}"/>'
-        f'<text class="tick" x="{LEFT + SIZE - 4:g}" y="{TOP + SIZE - 6:g}" text-anchor="end">'
-        "found by false alarms</text>"
+        f'<text class="tick" x="{LEFT + SIZE - 4:g}" y="{TOP + 0.45 * SIZE:g}" text-anchor="end">'
+        "a guess</text>"
     )
     return parts
 

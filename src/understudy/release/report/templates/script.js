@@ -31,6 +31,16 @@
         shown === cards.length ? shown + " columns" : shown + " of " + cards.length + " columns";
       document.getElementById("none").hidden = shown > 0;
     };
+    var order = document.getElementById("order");
+    if (order) order.addEventListener("change", function () {
+      var key = order.value;
+      cards.sort(function (a, b) {
+        return key === "name"
+          ? a.dataset.name.localeCompare(b.dataset.name)
+          : Number(b.dataset[key]) - Number(a.dataset[key]);
+      });
+      cards.forEach(function (card) { card.parentNode.appendChild(card); });
+    });
     find.addEventListener("input", filter);
     kind.addEventListener("change", filter);
   }
