@@ -11,8 +11,8 @@ from understudy.release.evidence.heading import Heading
 SOURCE = "NIST SP 800-226 (2025), Guidelines for Evaluating Differential Privacy Guarantees"
 NOTE = "A guarantee is as good as the narrowest of these."
 WITHOUT = (
-    "Made without differential privacy: there is nothing to state. What protects is that the "
-    "attacks found nothing, not a theorem."
+    "Made without differential privacy: there is nothing to state. What protection there is rests "
+    "on what the attacks could not do, not on a theorem."
 )
 ASKS = {
     "epsilon": "How much may any output's probability change, as a factor of e^epsilon?",
@@ -61,7 +61,10 @@ def _parameters(stated: Mapping[str, Any]) -> dict[str, Answer]:
     whom = "each row" if stated["unit"] == "row" else f"each {stated['unit']} with all its rows"
     return {
         "epsilon": (f"{epsilon:.4g} spent of {asked:g} allowed.", {"epsilon": epsilon}),
-        "delta": (f"{delta:g}; epsilon at other deltas stands beside it.", {"delta": delta}),
+        "delta": (
+            f"{delta:g}; epsilon at other deltas is listed under `privacy.statement`.",
+            {"delta": delta},
+        ),
         "privacy unit": (f"{whom[0].upper()}{whom[1:]}.", unit),
         "neighbouring relation": (
             f"{stated['relation'][0].upper()}{stated['relation'][1:]}.",
@@ -83,7 +86,9 @@ def _around(stated: Mapping[str, Any]) -> dict[str, Answer]:
             "The decision to release, one bit, is taken on real rows and not charged. What was "
             f"taken as public without being bought: {'; '.join(public) or 'nothing'}. Figures of "
             "the audit were computed inside, not charged, and are not told. Earlier looks by "
-            "people, by other programs or by tuning that the ledger does not know are not covered.",
+            "people, by other programs or by tuning that the ledger does not know are not covered. "
+            "Holes that are known and not mended are listed in the documentation (Under a privacy "
+            "budget).",
             {},
         ),
         "random number generator": (
