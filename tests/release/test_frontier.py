@@ -31,7 +31,7 @@ def test_the_figures_are_those_of_the_run() -> None:
     assert good.attack == Value(line["value"], line["low"], line["high"])
     assert good.epsilon is None
     assert private.epsilon == Value(0.97, 0.97, 0.97)
-    assert worse.model == "boosted trees, auc"
+    assert worse.model == "boosted trees, auc of age, source people"
 
 
 def test_better_is_higher_and_more_leak_is_further_right() -> None:

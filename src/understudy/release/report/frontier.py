@@ -116,7 +116,8 @@ def _dot(name: str, run: Mapping[str, Any]) -> Dot:
         real = best["trained_on_real"]
         low, high = 1 + best["low"] / real, 1 + best["high"] / real
         useful = Value(best["trained_on_synthetic"] / real, low, high)
-        model = f"{best['model']}, {best['metric']}"
+        target, source = run["scorecard"].get("target"), (run.get("source") or {}).get("name")
+        model = f"{best['model']}, {best['metric']} of {target}, source {source}"
     verdict = run.get("verdict") or {}
     line: Mapping[str, Any] = next(
         (x for x in verdict.get("lines") or () if x["name"] == AVERAGE), {}
