@@ -75,7 +75,9 @@ def test_run_and_audit_answer_with_the_verdict_in_json_and_exit_code(shell: Shel
     real = ("--train", "people.csv", "--holdout", "people.csv", "--synthetic", made)
     judged = shell("audit", *real, "--json", "-o", "audit")
     assert judged.code == codes[json.loads(judged.out)["verdict"]["ruling"]]
-    assert (shell.folder / "audit" / "report.html").is_file()
+    page = (shell.folder / "audit" / "report.html").read_text(encoding="utf-8")
+    again = f"understudy audit --train people.csv --holdout people.csv --synthetic {made}"
+    assert f"{again} --releases data" in page
     assert shell("report", "runs/people").out.strip().endswith("runs/people/report.html")
     assert "verdict" in shell("report", "diff", "runs/people", "runs/people").out
     assert "verdict" in shell("report", "diff", "runs/people", "audit").out
@@ -119,6 +121,17 @@ def test_a_frontier_is_drawn_of_runs_and_refused_of_other_folders(shell: Shell) 
         assert answer.code == 2
         assert said in answer.err
         assert not (shell.folder / "other.html").exists()
+
+
+def test_a_release_prints_the_bounds_that_the_run_was_judged_by(shell: Shell) -> None:
+    shell("inspect", "people.csv", "-o", "plan.yaml")
+    plan = shell.folder / "plan.yaml"
+    plan.write_text(plan.read_text() + "bounds: {auc: 0.517}\n")
+    shell("run", "plan.yaml", "--no-dp", "--seed", "1", "--out", "r")
+    assert shell("release", "r", "--override", "seen by the board").code == 0
+    paper = json.loads((shell.folder / "r" / "bundle" / "certificate.json").read_text())
+    bounds = {one["name"]: one["value"] for one in paper["thresholds"]}
+    assert bounds["auc"] == 0.517
 
 
 @pytest.mark.parametrize("verb", ["run", "audit"])

@@ -39,6 +39,7 @@ def test_changing_every_unpaid_number_changes_no_byte_of_the_bundle(tmp_path: Pa
     for part in ("scorecard", "battery", "split"):
         other[part] = doubled(other[part])
     other["source"]["rows"] = 7
+    other["leaked"] = {"attack": "x", "records": [{"place": 1, "cells": [{"real": "Ann"}]}]}
     for line in other["verdict"]["lines"]:
         line.update(value=None, detail="something else", ruling="INFO")
     for name, contents in (("a", run), ("b", other)):

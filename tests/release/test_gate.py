@@ -115,6 +115,36 @@ def test_fidelity_lines_turn_at_their_bounds(name: str, change: Change, ruling: 
     assert lines(scorecard=change, guarantee=fake_run.statement())[name].ruling == "INFO"
 
 
+def inside(low: float | None, high: float = 0.6) -> Change:
+    """What looking into the model found; None: it could not be looked into."""
+    found = {"name": "loss", "auc": 0.5, "auc_low": low, "auc_high": high, "tpr_at_1": 0.01}
+    return lambda battery: battery.update(white_box={"attacks": [found]} if low else {})
+
+
+@pytest.mark.parametrize(
+    ("change", "rulings"),
+    [
+        (inside(0.48, 0.52), ("INFO", "PASS", "PASS")),
+        (inside(0.48, 0.54), ("INFO", "INCONCLUSIVE", "INCONCLUSIVE")),
+        (inside(0.54, 0.60), ("INFO", "FAIL", "FAIL")),
+        (inside(None), (None, "INCONCLUSIVE", "INCONCLUSIVE")),
+    ],
+)
+def test_a_verdict_is_about_what_is_released(change: Change, rulings: tuple[str | None]) -> None:
+    for released, ruling in zip(("data", "model", "query"), rulings, strict=True):
+        line = lines(battery=change, released=released).get("the model itself")
+        assert (line.ruling if line else None) == ruling
+
+
+def test_under_a_budget_the_guarantee_covers_the_model_and_attacks_still_convict() -> None:
+    options: dict[str, Any] = {"guarantee": fake_run.statement(), "released": "model"}
+    unseen = lines(battery=inside(None), **options)
+    assert unseen["the model itself"].ruling == "INFO"
+    assert "for the model as for the rows" in unseen["the guarantee"].detail
+    assert "model" not in lines(guarantee=fake_run.statement())["the guarantee"].detail
+    assert lines(battery=inside(0.54, 0.60), **options)["the model itself"].ruling == "FAIL"
+
+
 def test_a_useful_and_safe_table_passes() -> None:
     verdict = decide(fake_run.scorecard(), fake_run.battery(), fake_run.validity())
     assert verdict.ruling == "PASS"

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from understudy.attacks.challenge import POOL, REFERENCE, SYNTHETIC, Challenge
 from understudy.attacks.family import Stratum
@@ -20,6 +19,7 @@ from understudy.attacks.membership import Membership, Score
 from understudy.evaluation.samples import Feature
 
 MOST_RECORDS = 50
+MOST_COLUMNS = 40
 NEAR = 0.01
 """Share of a number's usual range (1 % to 99 % of the reference) within which it counts as near."""
 
@@ -54,11 +54,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Leaked:
-    """`right` of the `guesses` surest guesses were people learnt from; a coin gets half of them."""
+    """`right` of the `guesses` surest guesses were people learnt from; a coin gets half of them.
+
+    Records show the first `MOST_COLUMNS` of `columns`.
+    """
 
     attack: str
     guesses: int
     right: int
+    columns: int
     records: tuple[Record, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,15 +82,26 @@ def leaked(
     order = np.lexsort((member, -values))
     guesses = min(MOST_RECORDS, len(order))
     places = np.flatnonzero(member[order])[:MOST_RECORDS]
+    shown = [(one, NEAR * _range(one)) for one in challenge.features[:MOST_COLUMNS]]
     records = [
-        _record(challenge, int(order[place]), int(place) + 1, float(values[order[place]]), groups)
-        for place in places
+        _record(challenge, int(order[at]), int(at) + 1, float(values[order[at]]), groups, shown)
+        for at in places
     ]
-    return Leaked(tried[best].name, guesses, int(member[order[:guesses]].sum()), tuple(records))
+    right = int(member[order[:guesses]].sum())
+    return Leaked(tried[best].name, guesses, right, len(challenge.features), tuple(records))
+
+
+Shown = Sequence[tuple[Feature, float]]
+"""Columns, each with the distance within which its numbers are near."""
 
 
 def _record(
-    challenge: Challenge, unit: int, place: int, score: float, groups: Sequence[Stratum]
+    challenge: Challenge,
+    unit: int,
+    place: int,
+    score: float,
+    groups: Sequence[Stratum],
+    shown: Shown,
 ) -> Record:
     """A unit by the one of its rows that lies nearest to a synthetic row."""
     near = challenge.values.to_synthetic
@@ -94,7 +109,7 @@ def _record(
     row = int(rows[np.argmin(near.distance[rows, 0])])
     made = int(near.index[row, 0])
     smallest = min((g for g in groups if g.rows[unit]), key=lambda g: int(g.rows.sum()))
-    cells = tuple(_cell(challenge, feature, row, made) for feature in challenge.features)
+    cells = tuple(_cell(challenge, feature, room, row, made) for feature, room in shown)
     distance = float(near.distance[row, 0])
     return Record(place, score, smallest.name, distance, _twins(challenge, row), cells)
 
@@ -104,10 +119,12 @@ def _twins(challenge: Challenge, row: int) -> int:
     for feature in challenge.features:
         values, missing = feature.values[POOL], feature.missing(POOL)
         same = same & (missing if missing[row] else values == values[row])
+        if not same.any():
+            break
     return int(same.sum())
 
 
-def _cell(challenge: Challenge, feature: Feature, row: int, made: int) -> Cell:
+def _cell(challenge: Challenge, feature: Feature, room: float, row: int, made: int) -> Cell:
     real = challenge.pool[feature.name][row].as_py()
     synthetic = challenge.synthetic[feature.name][made].as_py()
     agreement: Agreement = "differs"
@@ -115,13 +132,14 @@ def _cell(challenge: Challenge, feature: Feature, row: int, made: int) -> Cell:
         agreement = "matches"
     elif feature.numeric and None not in (real, synthetic):
         ours, theirs = feature.values[POOL][row], feature.values[SYNTHETIC][made]
-        if abs(float(ours) - float(theirs)) <= NEAR * _range(feature.present(REFERENCE)):  # type: ignore[arg-type]
+        if abs(float(ours) - float(theirs)) <= room:  # type: ignore[arg-type]
             agreement = "near"
     return Cell(feature.name, agreement, _written(real), _written(synthetic))
 
 
-def _range(values: NDArray[Any]) -> float:
-    if len(values) == 0:
+def _range(feature: Feature) -> float:
+    values = feature.present(REFERENCE)
+    if not feature.numeric or len(values) == 0:
         return 0.0
     low, high = np.quantile(values.astype(np.float64), [0.01, 0.99])
     return float(high - low)

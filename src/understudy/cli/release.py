@@ -18,11 +18,12 @@ def release(
     json: Json = False,
 ) -> None:
     from understudy.cli.verdict import print_json
-    from understudy.pipeline.finished import contents_of, rows_of
+    from understudy.pipeline.finished import contents_of, rows_of, thresholds_of
     from understudy.release.bundle import build
 
     contents = contents_of(run)
-    files = build(run / "bundle", rows_of(run), contents, override=override)
+    rows, bounds = rows_of(run), thresholds_of(run)
+    files = build(run / "bundle", rows, contents, override=override, thresholds=bounds)
     if json:
         print_json({"bundle": str(run / "bundle"), "files": [str(file) for file in files]})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,6 +117,11 @@ def audit(
         "battery": battery,
         "validity": validity,
         "verdict": verdict.as_dict(),
+        "command": _command(
+            {"train": train, "holdout": holdout, "synthetic": synthetic, "reference": reference},
+            {"target": target, "unit": unit, "releases": leaves},
+            {"group": groups, "null": nulls, "delimiter": delimiter, "encoding": encoding},
+        ),
         "notes": [],
     }
     leaked = tried.leaked.as_dict() if tried.leaked is not None else {}
@@ -136,6 +142,22 @@ def tabsyn(
         for source, role in ((test, "holdout"), (synthetic, "synthetic"))
     )
     return evaluate_tabsyn(real, held, made, target=target).as_dict()
+
+
+def _command(
+    tables: Mapping[str, Any],
+    options: Mapping[str, str | None],
+    more: Mapping[str, Sequence[str] | str | None],
+) -> str:
+    """What to type for this audit again; nothing where a table was a frame and has no name."""
+    given = {name: table for name, table in tables.items() if table is not None}
+    if not all(isinstance(table, (str, Path)) for table in given.values()):
+        return ""
+    words = [(name, str(word)) for name, word in {**given, **options}.items() if word is not None]
+    for name, several in more.items():
+        words += [(name, one) for one in ([several] if isinstance(several, str) else several or ())]
+    typed = [part for name, word in words for part in (f"--{name}", word)]
+    return shlex.join(["understudy", "audit", *typed])
 
 
 def _none_of(data: Dataset) -> Dataset:

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 
 from understudy.data import Dataset
 from understudy.errors import RunFolderError
+from understudy.release.thresholds import DEFAULTS, Thresholds
 from understudy.schema import Schema
+from understudy.schema.plan import load_plan
 
 
 def contents_of(folder: Path) -> dict[str, Any]:
@@ -27,6 +29,12 @@ def contents_of(folder: Path) -> dict[str, Any]:
         f"{folder} holds no finished run and no audit. Make one with: understudy run, or: "
         "understudy audit ... --out FOLDER"
     )
+
+
+def thresholds_of(folder: Path) -> Thresholds:
+    """The bounds that the run in `folder` was judged by."""
+    plan = Path(folder) / "plan.yaml"
+    return Thresholds(**load_plan(plan).bounds) if plan.is_file() else DEFAULTS
 
 
 def rows_of(folder: Path) -> Dataset:

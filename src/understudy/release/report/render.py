@@ -259,8 +259,8 @@ def _schema_columns(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _command(run: Mapping[str, Any]) -> str | None:
     """What to type to make this run again; the public view has no seed, so no command either."""
-    if run.get("command"):
-        return str(run["command"])
+    if "command" in run:
+        return run["command"] or None
     if run.get("seed") is None:
         return None
     target = (run.get("scorecard") or {}).get("target")
@@ -269,4 +269,6 @@ def _command(run: Mapping[str, Any]) -> str | None:
     budget = f"--epsilon {asked['epsilon']:g}" if asked else "--no-dp"
     name = (run.get("source") or {}).get("name", "DATA")
     wanted = f" --target {target}" if target else ""
+    if (run.get("releases") or "data") != "data":
+        wanted += f" --releases {run['releases']}"
     return f"understudy run {name} {budget}{wanted} --seed {run['seed']}"
