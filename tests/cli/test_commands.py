@@ -78,6 +78,9 @@ def test_run_and_audit_answer_with_the_verdict_in_json_and_exit_code(shell: Shel
     page = (shell.folder / "audit" / "report.html").read_text(encoding="utf-8")
     again = f"understudy audit --train people.csv --holdout people.csv --synthetic {made}"
     assert f"{again} --releases data" in page
+    assert 'class="masked"' in page
+    assert "leaked" not in json.loads(judged.out)
+    assert "leaked" not in json.loads((shell.folder / "audit" / "scorecard.json").read_text())
     assert shell("report", "runs/people").out.strip().endswith("runs/people/report.html")
     assert "verdict" in shell("report", "diff", "runs/people", "runs/people").out
     assert "verdict" in shell("report", "diff", "runs/people", "audit").out
