@@ -70,17 +70,10 @@ def audit(
     leaves = object_of(releases)
     if synthetic is None:
         raise SourceError("an audit needs the synthetic rows to judge: name them (--synthetic).")
+    given = {"train": train, "holdout": holdout, "synthetic": synthetic, "reference": reference}
     spelled = {"nulls": nulls, "delimiter": delimiter, "encoding": encoding}
-    real = read(train, **spelled)
-    if unit is not None:
-        real = replace(real, schema=with_unit(real.schema, unit))
-    made = _as(real, synthetic, "synthetic", spelled)
-    spare = None if reference is None else _as(real, reference, "reference", spelled)
-    held = None if holdout is None else _as(real, holdout, "holdout", spelled)
-    if held is None:
-        held, spare = (spare, None) if spare is not None else (_none_of(real), None)
-    if spare is None:
-        held, spare = _halved(held, seed)
+    rows = _read(given, spelled, unit, seed)
+    real, held, spare, made = rows.train, rows.holdout, rows.reference, rows.synthetic
     with one_thread():
         card: dict[str, Any] = {}
         if held.num_rows:
@@ -89,18 +82,62 @@ def audit(
             )
             card = measured.as_dict()
         tried = attack(real, held, spare, made, groups=groups, seed=seed, progress=progress)
-        battery = tried.as_dict()
     everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
-    validity = check(made, everyone)
+    battery, validity = tried.as_dict(), check(made, everyone)
     verdict = decide(card, battery, validity, released=leaves)
+    options = {"target": target, "unit": unit, "releases": leaves}
+    options |= {"delimiter": delimiter, "encoding": encoding}
     contents = {
+        **_about(rows),
+        "seed": seed,
+        "releases": leaves,
+        "scorecard": card,
+        "battery": battery,
+        "validity": validity,
+        "verdict": verdict.as_dict(),
+        "command": _command(given, options, {"group": groups, "null": nulls}),
+    }
+    leaked = tried.leaked.as_dict() if tried.leaked is not None else {}
+    return Audit(verdict, contents, leaked)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The tables of an audit in one schema; holdout and reference may be empty."""
+
+    train: Dataset
+    holdout: Dataset
+    reference: Dataset
+    synthetic: Dataset
+
+
+def _read(
+    given: Mapping[str, Any], spelled: Mapping[str, Any], unit: str | None, seed: int
+) -> _Rows:
+    real = read(given["train"], **spelled)
+    if unit is not None:
+        real = replace(real, schema=with_unit(real.schema, unit))
+    made = _as(real, given["synthetic"], "synthetic", spelled)
+    held, spare = (
+        None if given[role] is None else _as(real, given[role], role, spelled)
+        for role in ("holdout", "reference")
+    )
+    if held is None:
+        held, spare = (spare, None) if spare is not None else (_none_of(real), None)
+    if spare is None:
+        held, spare = _halved(held, seed)
+    return _Rows(real, held, spare, made)
+
+
+def _about(rows: _Rows) -> dict[str, Any]:
+    """What was audited, as the papers tell it."""
+    real = rows.train
+    return {
         "format": 1,
-        "title": f"{made.schema.table().name}, audited",
+        "title": f"{rows.synthetic.schema.table().name}, audited",
         "created": now(),
         "understudy": understudy.__version__,
-        "seed": seed,
         "engine": {"name": "not ours", "config": {}},
-        "releases": leaves,
         "privacy": {"mode": "none", "sentence": "nothing is claimed; the attacks decide."},
         "source": {
             "name": real.schema.table().name,
@@ -110,22 +147,11 @@ def audit(
         "schema": real.schema.model_dump(mode="json"),
         "split": {
             "train": real.num_rows,
-            "holdout": held.num_rows,
-            "reference": spare.num_rows,
+            "holdout": rows.holdout.num_rows,
+            "reference": rows.reference.num_rows,
         },
-        "scorecard": card,
-        "battery": battery,
-        "validity": validity,
-        "verdict": verdict.as_dict(),
-        "command": _command(
-            {"train": train, "holdout": holdout, "synthetic": synthetic, "reference": reference},
-            {"target": target, "unit": unit, "releases": leaves},
-            {"group": groups, "null": nulls, "delimiter": delimiter, "encoding": encoding},
-        ),
         "notes": [],
     }
-    leaked = tried.leaked.as_dict() if tried.leaked is not None else {}
-    return Audit(verdict, contents, leaked)
 
 
 def tabsyn(
@@ -147,15 +173,14 @@ def tabsyn(
 def _command(
     tables: Mapping[str, Any],
     options: Mapping[str, str | None],
-    more: Mapping[str, Sequence[str] | str | None],
+    repeated: Mapping[str, Sequence[str]],
 ) -> str:
     """What to type for this audit again; nothing where a table was a frame and has no name."""
     given = {name: table for name, table in tables.items() if table is not None}
     if not all(isinstance(table, (str, Path)) for table in given.values()):
         return ""
     words = [(name, str(word)) for name, word in {**given, **options}.items() if word is not None]
-    for name, several in more.items():
-        words += [(name, one) for one in ([several] if isinstance(several, str) else several or ())]
+    words += [(name, word) for name, several in repeated.items() for word in several]
     typed = [part for name, word in words for part in (f"--{name}", word)]
     return shlex.join(["understudy", "audit", *typed])
 
