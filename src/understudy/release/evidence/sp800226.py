@@ -86,9 +86,7 @@ def _around(stated: Mapping[str, Any]) -> dict[str, Answer]:
             "The decision to release, one bit, is taken on real rows and not charged. What was "
             f"taken as public without being bought: {'; '.join(public) or 'nothing'}. Figures of "
             "the audit were computed inside, not charged, and are not told. Earlier looks by "
-            "people, by other programs or by tuning that the ledger does not know are not covered. "
-            "Holes that are known and not mended are listed in the documentation (Under a privacy "
-            "budget).",
+            "people, by other programs or by tuning that the ledger does not know are not covered.",
             {},
         ),
         "random number generator": (
