@@ -22,10 +22,11 @@ from understudy.pipeline.costs import costs, prices
 from understudy.pipeline.finished import rows_of
 from understudy.pipeline.models import load
 from understudy.pipeline.planning import plan_for, privacy_for, with_unit
-from understudy.pipeline.private import as_private, default_delta, opened
+from understudy.pipeline.private import as_private, declared, default_delta, opened
 from understudy.privacy.ledger import Ledger
 from understudy.privacy.statement import recompute
 from understudy.release.bundle import build
+from understudy.schema import Category, Datetime, Number, one_table
 from understudy.schema.plan import DifferentialPrivacy
 
 ROWS = 3000
@@ -296,3 +297,20 @@ def test_a_run_without_room_is_refused_before_its_units_are_counted(tmp_path: Pa
         synthesize(rows, epsilon=7, seed=2, out=tmp_path / "second")
     with Ledger() as ledger:
         assert len(ledger.entries()) == before
+
+
+def test_what_a_person_declares_with_the_data_stays_public() -> None:
+    day = Datetime(name="day", nullable=False, format="%d.%m.%Y")
+    schema = one_table("t", [day, Number(name="n", minimum=0, maximum=9)])
+    assert as_private(schema) == schema
+    public = declared(schema, DifferentialPrivacy(epsilon=1), by_plan=False)
+    assert public["day is never missing"] == "declared with the data"
+    assert public["bounds of n"] == "declared with the data"
+
+
+def test_a_schema_declared_by_hand_says_the_types_that_come_out(tmp_path: Path) -> None:
+    """The cells would say whole numbers; the schema says numbers, and one row more may not tell."""
+    schema = one_table("t", [Number(name="n", minimum=0, maximum=9), Category(name="c")])
+    table = pa.table({"n": pa.array([i % 10 for i in range(600)]), "c": ["x", "y"] * 300})
+    run = synthesize(Dataset.single(schema, table), epsilon=3, seed=1, out=tmp_path / "run")
+    assert pq.read_schema(run.synthetic / "t.parquet").types == [pa.float64(), pa.string()]

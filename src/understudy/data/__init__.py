@@ -17,7 +17,18 @@ from understudy.errors import SourceError, suggest
 from understudy.schema import Schema
 from understudy.schema.storage import stored_type
 
-__all__ = ["Dataset", "Inspection", "Split", "infer", "inspect", "like", "read", "split", "write"]
+__all__ = [
+    "Dataset",
+    "Inspection",
+    "Split",
+    "alone",
+    "infer",
+    "inspect",
+    "like",
+    "read",
+    "split",
+    "write",
+]
 
 
 def read(
@@ -50,8 +61,15 @@ def read(
     for spec in schema.tables:
         if spec.name not in tables:
             raise SourceError(f"the data has no table {spec.name!r}. {suggest(spec.name, tables)}")
-    alone = declared is not None
-    return Dataset(schema, {s.name: coerce(tables[s.name], s, alone=alone) for s in schema.tables})
+    single = declared is not None
+    return Dataset(schema, {s.name: coerce(tables[s.name], s, alone=single) for s in schema.tables})
+
+
+def alone(dataset: Dataset) -> Dataset:
+    """The same rows with every cell read by itself, in the types that the schema gives."""
+    specs = dataset.schema.tables
+    tables = {spec.name: coerce(dataset.tables[spec.name], spec, alone=True) for spec in specs}
+    return Dataset(dataset.schema, tables)
 
 
 def _tables(

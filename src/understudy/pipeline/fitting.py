@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from understudy.contracts import Model
-from understudy.data import Dataset
+from understudy.data import Dataset, alone
 from understudy.pipeline import private
 from understudy.runtime.progress import Progress, silent
 from understudy.schema.plan import DifferentialPrivacy, Privacy
@@ -36,7 +36,7 @@ def fit_model(
         model = made.fit(data, progress=progress)  # type: ignore[call-arg]
         model.save(folder)
         return model
-    known = replace(data, schema=private.as_private(data.schema))
+    known = alone(replace(data, schema=private.as_private(data.schema)))
     run = f"{folder.resolve().name}-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory() as scratch:
         answers = Path(scratch) / "answers.sqlite"

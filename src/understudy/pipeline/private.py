@@ -28,7 +28,7 @@ from understudy.privacy.ledger_session import LedgerSession
 from understudy.privacy.mechanisms import NoisyTotal
 from understudy.privacy.spending import DELTA, MOST_DELTA, check_ceiling
 from understudy.privacy.statement import statement
-from understudy.schema import Category, Datetime, Number, Schema
+from understudy.schema import Category, Column, Datetime, Number, Schema, Table
 from understudy.schema.plan import DifferentialPrivacy
 
 COUNT_SHARE = 0.02
@@ -36,7 +36,8 @@ COUNT_SHARE = 0.02
 SURE = math.log(1e3)
 """Scales of Laplace noise that are added to a count, so that it is too small once in 2,000."""
 CARD = "privacy.json"
-BY_PLAN, BY_DEFAULT = "the plan", "assumed, as no plan was given"
+BY_PLAN, BY_HAND = "the plan", "declared with the data"
+BY_DEFAULT = "assumed, as no plan was given"
 
 
 @contextmanager
@@ -88,29 +89,17 @@ def unit_name(schema: Schema) -> str:
 def as_private(schema: Schema) -> Schema:
     """An inferred schema without what inference read off the cells for free.
 
-    Kinds and storage types stay (they are assumed public). Whether a column has gaps is bought;
-    keys, and reasons that quote ranges and counts, go. Raises `PlanError` for dates written as
-    text: their spelling was found by looking at all rows at once, so that one row could change how
-    the others are read.
+    Kinds and storage types stay (they are assumed public), and what a person declared. Whether a
+    column has gaps is bought; keys, and reasons that quote ranges and counts, go. Raises
+    `PlanError` for dates written as text: their spelling was found by looking at all rows at once,
+    so that one row could change how the others are read.
     """
-    for table in schema.tables:
-        for column in table.columns:
-            if isinstance(column, Datetime) and column.format is not None:
-                raise PlanError(
-                    f"column {column.name!r} of table {table.name!r} holds dates written as text, "
-                    f"and how they are written ({column.format}) was read off the rows. Under a "
-                    "budget somebody must say so: write a plan (understudy inspect DATA -o "
-                    "plan.yaml), check its `format:`, and run the plan."
-                )
     tables = [
         table.model_copy(
             update={
-                "columns": tuple(
-                    column.model_copy(update={"nullable": True, "why": ""})
-                    for column in table.columns
-                ),
-                "primary_key": (),
-                "foreign_keys": (),
+                "columns": tuple(_unread(column, table.name) for column in table.columns),
+                "primary_key": () if _inferred(table) else table.primary_key,
+                "foreign_keys": () if _inferred(table) else table.foreign_keys,
             }
         )
         for table in schema.tables
@@ -118,26 +107,45 @@ def as_private(schema: Schema) -> Schema:
     return schema.model_copy(update={"tables": tuple(tables)})
 
 
+def _inferred(table: Table) -> bool:
+    """Inference gives a reason for every kind; a person who declares a schema need not."""
+    return any(column.why for column in table.columns)
+
+
+def _unread(column: Column, table: str) -> Column:
+    """A column that somebody declared as it is, an inferred one without its gaps and reason."""
+    if not column.why:
+        return column
+    if isinstance(column, Datetime) and column.format is not None:
+        raise PlanError(
+            f"column {column.name!r} of table {table!r} holds dates written as text, and how they "
+            f"are written ({column.format}) was read off the rows. Under a budget somebody must "
+            "say so: write a plan (understudy inspect DATA -o plan.yaml), check its `format:`, and "
+            "run the plan."
+        )
+    return column.model_copy(update={"nullable": True, "why": ""})
+
+
 def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> dict[str, str]:
     """What a run takes as public, and on whose word."""
-    whose = BY_PLAN if by_plan else BY_DEFAULT
+    whose, said = (BY_PLAN, BY_PLAN) if by_plan else (BY_DEFAULT, BY_HAND)
     public = {"names, kinds and storage types of tables and columns": whose}
     for table in schema.tables:
         for column in table.columns:
             if isinstance(column, Number) and None not in (column.minimum, column.maximum):
-                public[f"bounds of {column.name}"] = BY_PLAN
+                public[f"bounds of {column.name}"] = said
             if isinstance(column, Category) and column.levels is not None:
-                public[f"levels of {column.name}"] = BY_PLAN
+                public[f"levels of {column.name}"] = said
             if isinstance(column, Datetime) and column.format is not None:
-                public[f"spelling of {column.name}: {column.format}"] = BY_PLAN
+                public[f"spelling of {column.name}: {column.format}"] = said
             if not column.nullable:
-                public[f"{column.name} is never missing"] = BY_PLAN
+                public[f"{column.name} is never missing"] = said
         if table.primary_key:
-            public[f"key of {table.name}: {', '.join(table.primary_key)}"] = BY_PLAN
+            public[f"key of {table.name}: {', '.join(table.primary_key)}"] = said
         for rule in table.constraints:
-            public[f"constraint {rule.rule} of {table.name}"] = BY_PLAN
+            public[f"constraint {rule.rule} of {table.name}"] = said
     if wanted.public_units is not None:
-        public["number of units"] = BY_PLAN
+        public["number of units"] = said
     if schema.unit.column is not None:
         public["rows of one unit that are learnt from, at most"] = str(wanted.rows_per_unit)
     return public

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 import understudy
 from understudy.contracts import Inspectable, Line, Verdict
-from understudy.data import Dataset, Split, split
+from understudy.data import Dataset, Split, alone, split
 from understudy.data.splitting import SHARES
 from understudy.data.writing import write_table
 from understudy.pipeline import private
@@ -75,6 +75,7 @@ def execute(
     if plan.seed is None:
         plan = plan.model_copy(update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()})
     private_run = isinstance(plan.privacy, DifferentialPrivacy)
+    data = alone(data) if private_run else data
     parts = None if private_run else split(data, seed=plan.seed or 0)
     content = fingerprint(data)
     text = dump_plan(plan)
