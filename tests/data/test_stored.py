@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from understudy.data import read
 from understudy.data.stored import fitted
+from understudy.errors import SourceError
 from understudy.schema import (
     Boolean,
     Category,
@@ -132,7 +133,7 @@ def test_the_header_alone_says_by_what_cells_are_parted(tmp_path: Path) -> None:
 
 def test_parquet_and_frames_take_the_types_of_the_plan(tmp_path: Path) -> None:
     schema = one_table("t", [Number(name="n", integer=True), Category(name="c", stored="int64")])
-    frame = pandas.DataFrame({"n": [1.0, None, 2.5], "c": ["1", "x", "3"]})
+    frame = pandas.DataFrame({"n": ["1", None, "2.5"], "c": ["1", "x", "3"]})
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "t.parquet")
     for source in (frame, str(tmp_path / "t.parquet")):
         found = read(source, schema=schema, cell_by_cell=True).table
@@ -179,3 +180,34 @@ def test_many_misfits_among_many_cells_cost_little() -> None:
     found = fitted(cells, pa.int64())
     assert found.null_count == 50
     assert found[1].as_py() == 1
+
+
+def test_no_row_hides_others_behind_a_quote(tmp_path: Path) -> None:
+    """A cell's quote that somebody else's cell closes would make one row of a thousand."""
+    schema = one_table("t", [Number(name="n", integer=True), Category(name="c")])
+    rows = [f"{i},word" for i in range(1000)]
+    for evil, closing in (('7,"evil', '8,"Al"'), ('7,"Bob', '8,Al"'), ('7,x","y', "8,z")):
+        path = tmp_path / "t.csv"
+        path.write_text("\n".join(["n,c", evil, *rows, closing]) + "\n")
+        for how in ({"schema": schema}, {}):
+            with pytest.raises(SourceError, match=r"line 2|never closed|1002"):
+                read(str(path), cell_by_cell=True, **how)
+    path.write_text('n,c\n1,"a ""quoted"", word"\n2,"b"\n3,\n')
+    assert read(str(path), schema=schema, cell_by_cell=True).table["c"].to_pylist() == [
+        'a "quoted", word',
+        "b",
+        None,
+    ]
+
+
+def test_a_type_that_may_have_followed_from_one_cell_is_refused(tmp_path: Path) -> None:
+    schema = one_table("t", [Category(name="product", stored="string")])
+    whole = pandas.DataFrame({"product": [4000000000000001, 4000000000000002]})
+    assert read(whole, schema=schema, cell_by_cell=True).table["product"][0].as_py() == (
+        "4000000000000001"
+    )
+    more = pandas.concat([whole, pandas.DataFrame({"product": [None]})])
+    more.astype(float).to_parquet(tmp_path / "t.parquet")
+    for source in (more.astype(float), str(tmp_path / "t.parquet")):
+        with pytest.raises(SourceError, match=r"'product' comes as double, and the plan has it as"):
+            read(source, schema=schema, cell_by_cell=True)

@@ -59,7 +59,8 @@ def test_a_private_run_on_real_rows(real_data: Callable[[str], Path], tmp_path: 
     assert recompute(stated).epsilon == pytest.approx(stated["epsilon"])
     with Ledger() as ledger:
         (account,) = ledger.accounts()
-        assert account == (stated["dataset"], "row")
+        assert account == (run.contents["privacy"]["statement"]["dataset"], "row")
+        assert account[0] not in json.dumps(paper)
         charges = ledger.charges(*account, stated["run"])
     assert [c.query for c in charges] == [event["query"] for event in stated["events"]]
     assert ledger.folder == Path(os.environ["UNDERSTUDY_HOME"])
@@ -176,7 +177,7 @@ def test_rows_beyond_public_bounds_are_clipped_and_nobody_is_named(tmp_path: Pat
     made = pq.read_table(run.synthetic / "table.parquet")["age"].drop_null().to_numpy()
     assert 30 <= made.min() <= made.max() <= 60
     public = json.dumps(run.contents["privacy"]["statement"]["public"])
-    assert "bounds of age" in public
+    assert "lower and upper bound of age" in public
 
 
 def test_a_delta_that_would_publish_somebody_is_refused(tmp_path: Path) -> None:
@@ -305,7 +306,7 @@ def test_what_a_person_declares_with_the_data_stays_public() -> None:
     assert as_private(schema) == schema
     public = declared(schema, DifferentialPrivacy(epsilon=1), by_plan=False)
     assert public["day is never missing"] == "declared with the data"
-    assert public["bounds of n"] == "declared with the data"
+    assert public["lower and upper bound of n"] == "declared with the data"
 
 
 def test_a_schema_declared_by_hand_says_the_types_that_come_out(tmp_path: Path) -> None:

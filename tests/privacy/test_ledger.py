@@ -18,6 +18,7 @@ from understudy.privacy.accountant import epsilon_of
 from understudy.privacy.budget import Budget
 from understudy.privacy.chain import dump_entry, link, load_entry
 from understudy.privacy.events import Event, Exponential, Gaussian, Laplace
+from understudy.privacy.fingerprint import Fingerprint
 from understudy.privacy.home import HEAD, KEY, Head, home_folder
 from understudy.privacy.ledger import Ledger
 
@@ -399,14 +400,14 @@ def test_spending_survives_a_kill_at_every_line(tmp_path: Path) -> None:
 
     def work() -> None:
         with Ledger(tmp_path / "home") as book:
-            number = book.reserve(DATA, f"unit {line}", "r", "a", Gaussian(5.0), budget=BUDGET)
+            number = book.reserve(f"{line:064x}", "row", "r", "a", Gaussian(5.0), budget=BUDGET)
             told.write_text(str(line))
             book.commit(number)
 
     line = 0
     with Ledger(tmp_path / "home") as book:
         while killed_at(line, ("ledger", "home"), work):
-            spent = book.spent(DATA, f"unit {line}")
+            spent = book.spent(f"{line:064x}", "row")
             if told.exists() and told.read_text() == str(line):
                 assert spent == (Gaussian(5.0),)
             assert spent in ((), (Gaussian(5.0),))
@@ -460,3 +461,46 @@ def test_eight_spenders_on_the_last_budget_and_one_succeeds(tmp_path: Path) -> N
     with Ledger(tmp_path / "home") as book:
         assert book.spent(DATA, "row") == (Laplace(1.0),)
         assert book.verify() is None
+
+
+def found(*columns: str) -> Fingerprint:
+    return Fingerprint("".join(columns).ljust(64, "0"), frozenset(columns))
+
+
+def test_what_was_spent_on_any_part_of_a_dataset_counts_for_the_whole(ledger: Ledger) -> None:
+    """Two halves on record, then both together: no name of it escapes what the others spent."""
+    one, other = (ledger.recognise(found(*half)) for half in ("ab", "cd"))
+    assert one != other
+    for name, run in ((one, "r1"), (other, "r2")):
+        ledger.reserve(name, "row", run, "q", Gaussian(1.0), budget=Budget(9.0, 1e-6))
+    alone = ledger.standing(one, "row").spent.epsilon
+    whole = ledger.recognise(found(*"abcd"))
+    assert ledger.recognise(found(*"abcd")) == whole
+    together = epsilon_of([Gaussian(1.0)] * 2, 1e-6)
+    for name in (one, other, whole, ledger.recognise(found(*"bc"))):
+        assert ledger.standing(name, "row").spent.epsilon == pytest.approx(together)
+    assert together > alone
+    assert ledger.known(found("b", "x")) == {one, other, whole}
+
+
+def test_steps_from_name_to_name_do_not_leave_spending_behind(ledger: Ledger) -> None:
+    name = ledger.recognise(found(*"abcd"))
+    ledger.reserve(name, "row", "r", "q", Gaussian(1.0), budget=Budget(9.0, 1e-6))
+    for step in ("cdxy", "xyzw", "zwuv"):
+        name = ledger.recognise(found(*step))
+    assert ledger.standing(name, "row").spent.epsilon > 4
+
+
+def test_a_cap_raised_for_one_dataset_binds_no_other(ledger: Ledger) -> None:
+    toy = ledger.recognise(found("a"))
+    ledger.cap(toy, "row", 1000.0, "a toy")
+    real = ledger.recognise(found(*"ab"))
+    assert ledger.standing(real, "row").cap.epsilon == 10.0
+    assert ledger.standing(toy, "row").cap.epsilon == 1000.0
+
+
+def test_entities_are_one_unit_whatever_the_column_is_called(ledger: Ledger) -> None:
+    ledger.reserve(DATA, "customer", "r1", "q", Gaussian(0.6), budget=Budget(9.0, 1e-6))
+    with pytest.raises(BudgetError, match="left on this data"):
+        ledger.reserve(DATA, "client", "r2", "q", Gaussian(0.6), budget=Budget(9.0, 1e-6))
+    ledger.reserve(DATA, "row", "r3", "q", Gaussian(0.6), budget=Budget(9.0, 1e-6))

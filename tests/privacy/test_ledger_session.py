@@ -33,11 +33,15 @@ EXACT = np.array([[120, 3], [0, 77]])
 
 
 def open_session(
-    folder: Path, budget: Budget = BUDGET, run: str = "run 1", unit: str = "row"
+    folder: Path,
+    budget: Budget = BUDGET,
+    run: str = "run 1",
+    unit: str = "row",
+    dataset: str = DATA,
 ) -> LedgerSession:
     folder.mkdir(exist_ok=True)
     store = AnswerStore(folder / "run.sqlite")
-    return LedgerSession(budget, Ledger(folder / "home"), DATA, unit, run, store)
+    return LedgerSession(budget, Ledger(folder / "home"), dataset, unit, run, store)
 
 
 def close(session: LedgerSession) -> None:
@@ -241,7 +245,7 @@ def test_rows_enter_through_the_session_with_their_units_bounded(tmp_path: Path)
 @needs_fork
 @pytest.mark.parametrize("planned", [False, True], ids=["single", "planned"])
 def test_a_kill_at_every_step_neither_overspends_nor_loses(tmp_path: Path, planned: bool) -> None:
-    """Two queries that just fit, in a run and a unit of their own for every kill.
+    """Two queries that just fit, in a run and a dataset of their own for every kill.
 
     After the kill the run is asked to go on. What was seen comes again unchanged; what was lost is
     refused for want of budget; the total never passes the budget.
@@ -251,7 +255,7 @@ def test_a_kill_at_every_step_neither_overspends_nor_loses(tmp_path: Path, plann
     outcomes = set()
 
     def start() -> LedgerSession:
-        session = open_session(tmp_path, budget, f"run {line}", f"unit {line}")
+        session = open_session(tmp_path, budget, f"run {line}", dataset=f"{line:064x}")
         if planned:
             session.reserve_plan([counts.event] * 2)
         return session

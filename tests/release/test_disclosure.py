@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 from tests.release import fake_run
+from understudy.privacy.statement import recompute
 from understudy.release.bundle import build
 from understudy.release.disclosure import RULINGS, public_view
 
@@ -63,7 +65,26 @@ def test_the_certificate_holds_the_statement_and_its_assumptions(tmp_path: Path)
     run = fake_run.private_run()
     build(tmp_path / "bundle", fake_run.synthetic(), run)
     paper = json.loads((tmp_path / "bundle" / "certificate.json").read_text())
-    assert paper["privacy"]["statement"] == fake_run.statement()
+    stated = paper["privacy"]["statement"]
+    assert recompute(stated) == recompute(fake_run.statement())
+    assert [event["query"] for event in stated["events"]] == ["age, 1-way"]
     assert paper["assumptions"] == fake_run.statement()["assumptions"]
     assert paper["lines"] == []
     assert paper["claims"] == [run["privacy"]["sentence"]]
+
+
+def test_two_certificates_do_not_tell_whether_the_source_was_changed_between_them(
+    tmp_path: Path,
+) -> None:
+    """What the ledger recognised, and all that follows from it, stays in the house."""
+    texts = []
+    for name, dataset, entry in (("a", "ab" * 32, 2), ("b", "cd" * 32, 70)):
+        run = copy.deepcopy(fake_run.private_run())
+        stated = run["privacy"]["statement"]
+        stated |= {"dataset": dataset, "all_runs": {"spent": entry / 10, "cap": 10.0}}
+        stated["events"][0] |= {"entry": entry, "hash": dataset, "time": str(entry)}
+        run["source"]["fingerprint"] = dataset
+        build(tmp_path / name, fake_run.synthetic(), run)
+        places = ("certificate.json", "card.md", "report.html")
+        texts.append([(tmp_path / name / place).read_text() for place in places])
+    assert texts[0] == texts[1]

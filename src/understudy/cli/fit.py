@@ -48,7 +48,13 @@ def fit(
     if out.exists() and not (out / MODEL_FILE).is_file():
         raise RunFolderError(f"{out} exists and is no model. Give --out a new folder.")
     seed = fresh_seed() if seed is None else seed
-    rows = read(data, nulls=null or (), delimiter=delimiter, encoding=encoding)
+    rows = read(
+        data,
+        nulls=null or (),
+        delimiter=delimiter,
+        encoding=encoding,
+        cell_by_cell=privacy.mode == "dp",
+    )
     with shown() as progress:
         model = fit_model(
             rows,

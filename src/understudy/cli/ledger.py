@@ -70,14 +70,14 @@ def _fail(json: bool, entry: int | None, what: str) -> None:
 def _show(book: Ledger, dataset: str | None, unit: str | None, json: bool) -> None:
     from understudy.cli.verdict import print_json
 
-    known = dataset
+    known: frozenset[str] = frozenset()
     if dataset is not None:
         here = Path(dataset).exists()
-        known = book.known(_columns(book, dataset)) if here else book.find(dataset)
+        known = book.known(_columns(book, dataset)) if here else frozenset({book.find(dataset)})
     accounts = [
         book.standing(d, u)
         for d, u in book.accounts()
-        if (dataset is None or known == d) and unit in (None, u)
+        if (dataset is None or d in known) and unit in (None, u)
     ]
     if json:
         print_json({"ledger": str(book.path), "accounts": [_told(book, a) for a in accounts]})

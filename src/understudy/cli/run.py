@@ -122,7 +122,11 @@ def _of_data(
     privacy = privacy_for(epsilon, no_dp)
     say_default(epsilon, no_dp)
     data = read(
-        source.path, nulls=source.nulls, delimiter=source.delimiter, encoding=source.encoding
+        source.path,
+        nulls=source.nulls,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+        cell_by_cell=privacy.mode == "dp",
     )
     if len(data.schema.tables) > 1:
         names = ", ".join(spec.name for spec in data.schema.tables)

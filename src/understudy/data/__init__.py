@@ -45,15 +45,15 @@ def read(
 
     `nulls` are spellings of a missing cell beside the empty one. With `schema` the columns are
     what it says, else they are inferred; a cell that is not raises. `cell_by_cell` reads as a
-    budget needs it: types from the schema alone, and missing what does not fit (`stored`). Raises
-    `SourceError` for what cannot be read.
+    budget needs it: every line a row, types from the schema alone where there is one, and missing
+    what does not fit (`stored`). Raises `SourceError` for what cannot be read.
     """
     if isinstance(source, Dataset):
         return source
     declared = None
     if cell_by_cell and schema is not None:
         declared = {c.name: stored_type(c) for spec in schema.tables for c in spec.columns}
-    tables = _tables(source, name, nulls, delimiter, encoding, declared)
+    tables = _tables(source, name, nulls, delimiter, encoding, declared, cell_by_cell)
     if schema is None:
         schema = infer(tables)
     elif len(schema.tables) == 1 and len(tables) == 1:
@@ -79,6 +79,7 @@ def _tables(
     delimiter: str | None,
     encoding: str | None,
     declared: Mapping[str, Any] | None,
+    line_by_line: bool,
 ) -> dict[str, Any]:
     if isinstance(source, str) and "://" in source:
         raise SourceError(
@@ -86,7 +87,12 @@ def _tables(
         )
     if isinstance(source, (str, Path)):
         found = read_path(
-            source, nulls=nulls, delimiter=delimiter, encoding=encoding, declared=declared
+            source,
+            nulls=nulls,
+            delimiter=delimiter,
+            encoding=encoding,
+            declared=declared,
+            line_by_line=line_by_line,
         )
         return {name: next(iter(found.values()))} if name and len(found) == 1 else found
     if isinstance(source, Mapping):

@@ -39,10 +39,12 @@ def read_csv(
     delimiter: str | None = None,
     encoding: str | None = None,
     declared: Mapping[str, pa.DataType] | None = None,
+    line_by_line: bool = False,
 ) -> pa.Table:
     """One table from the bytes of a CSV file; `where` names it in errors.
 
     With `declared` types by column, all cells come as text, numbers with a point for a comma.
+    `line_by_line` refuses cells over several lines, by which one row could hide others.
     """
     text = _decode(raw, where, encoding, strict=declared is None).lstrip("\n")
     if not text.strip():
@@ -50,6 +52,8 @@ def read_csv(
     delimiter = _named(delimiter) or (_sniff(text) if declared is None else _cut_by(text, declared))
     _refuse_open_quote(text, delimiter, where)
     header, start = _header(text, delimiter, where)
+    if line_by_line:
+        _refuse_spanning(text, start, delimiter, where)
     body = text[start:].encode()
     try:
         if declared is None:
@@ -219,6 +223,29 @@ def _refuse_open_quote(text: str, delimiter: str, where: str) -> None:
                 f'{where}, line {line}: a cell begins with a quote (") that is never closed. Close '
                 "it, or double the quotes inside a quoted cell."
             ) from None
+
+
+def _refuse_spanning(text: str, start: int, delimiter: str, where: str) -> None:
+    """Raises unless every line is a row by itself: a quote that one cell opens and another cell
+    closes would make one row of all between them.
+    """
+    import pyarrow.compute as pc
+
+    lines = text[start:].split("\n")
+    suspects = [place for place, line in enumerate(lines) if '"' in line]
+    if not suspects:
+        return
+    cell = f'(?:[^"{re.escape(delimiter)}]*|[ ]*"(?:[^"]|"")*"[ ]*)'
+    whole = f"^{cell}(?:{re.escape(delimiter)}{cell})*$"
+    fine = pc.match_substring_regex(pa.array([lines[place] for place in suspects]), whole)
+    bad = pc.index(fine, False).as_py()
+    if bad >= 0:
+        line = text.count("\n", 0, start) + suspects[bad] + 1
+        raise SourceError(
+            f"{where}, line {line}: its quotes do not close on the line itself. Under a budget "
+            "every line is one row, or one row could hide others. Double the quotes inside quoted "
+            "cells, and write cells with line breaks to Parquet."
+        )
 
 
 def _what_is_wrong(

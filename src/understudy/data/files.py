@@ -29,12 +29,14 @@ def read_path(
     delimiter: str | None = None,
     encoding: str | None = None,
     declared: Mapping[str, pa.DataType] | None = None,
+    line_by_line: bool = False,
 ) -> dict[str, pa.Table]:
     """Tables by name: one for a file, one per file for a folder.
 
-    With `declared`, a CSV's cells stay text and its dialect is told by its header alone.
+    With `declared`, a CSV's cells stay text and its dialect is told by its header alone; with
+    `line_by_line` each of its lines is a row.
     """
-    spelling = (nulls, delimiter, encoding, declared)
+    spelling = (nulls, delimiter, encoding, declared, line_by_line)
     if str(source) == STANDARD_INPUT:
         return {"stdin": read_csv(sys.stdin.buffer.read(), "standard input", *spelling)}
     path = Path(source)
@@ -64,6 +66,7 @@ def _read_file(
     delimiter: str | None,
     encoding: str | None,
     declared: Mapping[str, pa.DataType] | None,
+    line_by_line: bool,
 ) -> pa.Table:
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -81,7 +84,7 @@ def _read_file(
         raw = gzip.decompress(path.read_bytes()) if ending.endswith(".gz") else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be read: {error}") from None
-    return read_csv(raw, str(path), nulls, delimiter, encoding, declared)
+    return read_csv(raw, str(path), nulls, delimiter, encoding, declared, line_by_line)
 
 
 def _read_parquet(path: Path, nulls: Sequence[str]) -> pa.Table:

@@ -10,15 +10,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.data.dates import is_time, parsed_alone
+from understudy.errors import SourceError
 from understudy.schema import Column, Datetime
 from understudy.schema.storage import stored_type
 
 
 def read_alone(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     """`values` in the type that the plan gives `column`, missing where a cell does not fit it."""
+    kind = stored_type(column)
+    _refuse_other(values.type, kind, column)
     if isinstance(column, Datetime) and column.format and not is_time(values.type):
         return parsed_alone(fitted(values, pa.string()), column.format)
-    return fitted(values, stored_type(column))
+    return fitted(values, kind)
+
+
+def _refuse_other(found: pa.DataType, kind: pa.DataType, column: Column) -> None:
+    """Raises for a source whose own type may have followed from its cells.
+
+    One missing cell makes a frame's whole numbers floating, and then all are spelled otherwise.
+    Text, whole numbers, truth values and nothing at all say what each cell says.
+    """
+    plain = (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    if found != kind and not any(is_plain(found) for is_plain in plain):
+        raise SourceError(
+            f"column {column.name!r} comes as {found}, and the plan has it as {kind}. Under a "
+            "budget cells are not turned from one into the other, as the type may have followed "
+            f"from one of them: write the column as {kind} in the source, or say `stored: {found}` "
+            "in the plan if everybody may know."
+        )
 
 
 def fitted(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -42,7 +42,7 @@ def synthesize(
     from understudy.release.white_box_lines import object_of
 
     privacy = privacy_for(epsilon, no_dp)
-    dataset = read(data)
+    dataset = read(data, cell_by_cell=privacy.mode == "dp")
     name = str(data) if isinstance(data, (str, Path)) else dataset.schema.tables[0].name
     plan = plan_for(
         dataset,

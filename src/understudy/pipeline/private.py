@@ -26,7 +26,7 @@ from understudy.privacy.fingerprint import fingerprint
 from understudy.privacy.ledger import Ledger
 from understudy.privacy.ledger_session import LedgerSession
 from understudy.privacy.mechanisms import NoisyTotal
-from understudy.privacy.spending import DELTA, MOST_DELTA, check_ceiling
+from understudy.privacy.spending import DELTA, MOST_DELTA, ROW, check_ceiling
 from understudy.privacy.statement import statement
 from understudy.schema import Category, Column, Datetime, Number, Schema, Table
 from understudy.schema.plan import DifferentialPrivacy
@@ -83,7 +83,8 @@ def default_delta(units: int) -> float:
 
 def unit_name(schema: Schema) -> str:
     """How the ledger calls the unit: `row`, or the column that names it."""
-    return schema.unit.column or "row"
+    column = schema.unit.column
+    return ROW if column is None else "column row" if column == ROW else column
 
 
 def as_private(schema: Schema) -> Schema:
@@ -101,6 +102,18 @@ def as_private(schema: Schema) -> Schema:
                 "primary_key": () if _inferred(table) else table.primary_key,
                 "foreign_keys": () if _inferred(table) else table.foreign_keys,
             }
+        )
+        for table in schema.tables
+    ]
+    return schema.model_copy(update={"tables": tuple(tables)})
+
+
+def without_reasons(schema: Schema) -> Schema:
+    """Without the reasons that inference gives, which quote ranges and counts: a model keeps its
+    schema, and under a budget it may leave."""
+    tables = [
+        table.model_copy(
+            update={"columns": tuple(c.model_copy(update={"why": ""}) for c in table.columns)}
         )
         for table in schema.tables
     ]
@@ -129,11 +142,16 @@ def _unread(column: Column, table: str) -> Column:
 def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> dict[str, str]:
     """What a run takes as public, and on whose word."""
     whose, said = (BY_PLAN, BY_PLAN) if by_plan else (BY_DEFAULT, BY_HAND)
-    public = {"names, kinds and storage types of tables and columns": whose}
+    public = {"names, kinds (and forms of identifiers) and storage types of columns": whose}
     for table in schema.tables:
         for column in table.columns:
-            if isinstance(column, Number) and None not in (column.minimum, column.maximum):
-                public[f"bounds of {column.name}"] = said
+            if isinstance(column, Number):
+                ends = {"lower": column.minimum, "upper": column.maximum}
+                known = [end for end, value in ends.items() if value is not None]
+                if known:
+                    public[f"{' and '.join(known)} bound of {column.name}"] = said
+                if column.decimals is not None:
+                    public[f"decimals of {column.name}: {column.decimals}"] = said
             if isinstance(column, Category) and column.levels is not None:
                 public[f"levels of {column.name}"] = said
             if isinstance(column, Datetime) and column.format is not None:
@@ -165,7 +183,8 @@ def stated(session: LedgerSession, public: dict[str, str]) -> dict[str, Any]:
 
 def write_card(folder: Path, session: LedgerSession) -> None:
     """Leaves in a model's folder where its budget was spent."""
-    card = {"dataset": session.dataset, "unit": session.unit, "run": session.run}
+    # Not which dataset: equal names would tell whether rows were changed between two models.
+    card = {"unit": session.unit, "run": session.run}
     (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
 
 
@@ -176,7 +195,7 @@ def require_paid(folder: Path) -> None:
         return
     card = json.loads(path.read_text(encoding="utf-8"))
     with Ledger() as ledger:
-        if ledger.charges(card["dataset"], card["unit"], card["run"]):
+        if ledger.paid(card["run"]):
             return
         raise UserError(
             f"the model in {folder} was made under a privacy budget (run {card['run']!r}), and the "

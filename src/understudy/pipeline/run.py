@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ def execute(
     if plan.seed is None:
         plan = plan.model_copy(update={"seed": seed_of(Path(folder) / "plan.yaml") or fresh_seed()})
     private_run = isinstance(plan.privacy, DifferentialPrivacy)
-    data = alone(data) if private_run else data
+    if private_run:
+        data = alone(replace(data, schema=private.without_reasons(data.schema)))
     parts = None if private_run else split(data, seed=plan.seed or 0)
     content = fingerprint(data)
     text = dump_plan(plan)

@@ -29,7 +29,7 @@ class Entry:
     `reserve` and `plan` are charged with their events, for ever. `draw` asks a query out of the
     plan `of`, already charged; `commit` says that the answer to entry `of` is safely stored. `cap`
     states what all runs together may spend, by whom and why. `dataset` says by which digests of
-    its columns a dataset is recognised.
+    its columns a dataset is recognised, and which others on record it is the `same` as.
     """
 
     number: int
@@ -46,6 +46,7 @@ class Entry:
     by: str = ""
     why: str = ""
     columns: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
     hash: str = field(default="", compare=False)
 
     @property
@@ -77,8 +78,8 @@ def load_entry(body: str, digest: str) -> Entry:
     try:
         fields: dict[str, Any] = json.loads(body)
         events = tuple(load_event(json.dumps(event)) for event in fields.pop("events"))
-        columns = tuple(fields.pop("columns", ()))
-        return Entry(**fields, events=events, columns=columns, hash=digest)
+        columns, same = (tuple(fields.pop(name, ())) for name in ("columns", "same"))
+        return Entry(**fields, events=events, columns=columns, same=same, hash=digest)
     except (ValueError, TypeError, KeyError, BudgetError) as error:
         raise FormatError(f"an entry that this version cannot read ({error})") from None
 

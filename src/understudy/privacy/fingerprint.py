@@ -1,16 +1,21 @@
-"""By what the ledger knows a dataset: a keyed digest of the cells of each column.
+"""By what the ledger knows a dataset: keyed digests of what its columns hold.
 
 What is shared by all runs must not be lost by renaming a file, reading it as a frame or declaring
-another spelling of missing cells. So a digest covers what a column's cells say and nothing else:
-not its name, its type, its place or the order of its rows; and a dataset is recognised by half of
-its columns. Keyed, because the plain digest of a column can be found by trying columns.
+another spelling of missing cells. So a digest covers what cells say and nothing else: not the name
+of the column, its type, its place or the order of its rows. Each column gives several, of the
+values that a keyed hash puts into one of its parts, so that a value that is declared missing, or a
+row more, changes one part of each column and leaves the others. Keyed, because plain digests of
+columns can be found by trying columns.
 
-What it does not recognise: other rows. A table with rows added or taken away is another dataset.
+What it does not recognise: tables that share fewer than half of their parts, as one with many other
+rows, and cells that are spelled in two ways at once (a flag as `true` here and as `1` there).
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,16 +27,21 @@ from understudy.data import Dataset
 from understudy.data.stored import fitted
 from understudy.privacy.home import keyed
 
+PARTS = 16
+"""Of a column; a value belongs to one of them by its keyed hash."""
+MULTIPLIER = 0x9E3779B97F4A7C15
+"""The golden ratio as an odd word: neighbouring numbers are spread over all parts."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`columns`: hexadecimal digests of those that tell one dataset from another."""
+    """`columns`: hexadecimal digests of the parts of columns that tell one dataset from another."""
 
     name: str
     columns: frozenset[str]
 
     def same_as(self, columns: frozenset[str]) -> bool:
-        """Whether half of the columns of one are columns of the other."""
+        """Whether half of the parts of one are parts of the other."""
         smaller = min(len(self.columns), len(columns))
         return smaller > 0 and 2 * len(self.columns & columns) >= smaller
 
@@ -41,45 +51,58 @@ def fingerprint(dataset: Dataset, key: bytes) -> Fingerprint:
 
     Constants and running numbers are alike in many tables, so they count where there is no more.
     """
-    told, all_columns = set(), set()
+    told: set[str] = set()
+    rest: set[str] = set()
     for table in dataset.tables.values():
         for column in table.columns:
-            digest = keyed(key, "understudy column fingerprint")
-            tells = _cells(digest, column)
-            all_columns.add(digest.hexdigest())
-            if tells:
-                told.add(digest.hexdigest())
-    columns = frozenset(told or all_columns)
+            digests, tells = _column(column, key)
+            (told if tells else rest).update(digests)
+    columns = frozenset(told or rest)
     name = keyed(key, "understudy dataset fingerprint")
     name.update("".join(sorted(columns)).encode())
     return Fingerprint(name.hexdigest(), columns)
 
 
-def _cells(digest: hmac.HMAC, column: pa.ChunkedArray) -> bool:
-    """Adds what the cells say, in sorted order; whether that tells much."""
+def _column(column: pa.ChunkedArray, key: bytes) -> tuple[set[str], bool]:
+    """Digests of the column's parts, and whether they tell much."""
     present = column.drop_null()
-    digest.update(f"{len(column)} rows\n".encode())
     numbers = _numbers(present)
     if numbers is not None:
-        numbers.sort()
-        digest.update(b"numbers\n" + numbers.tobytes())
-        steps = np.diff(numbers)
-        return len(numbers) > 1 and bool(np.any(steps != 0)) and not bool(np.all(steps == 1))
-    counted = pc.value_counts(pc.utf8_lower(_texts(present)))
-    values, counts = counted.field("values"), counted.field("counts")
-    order = pc.array_sort_indices(values)
-    values, counts = values.take(order).cast(pa.large_binary()), counts.take(order)
-    digest.update(b"words\n" + counts.to_numpy().tobytes())
-    digest.update(pc.binary_length(values).to_numpy().tobytes())
-    digest.update(_content(values))
-    return len(values) > 1
+        parts = _number_parts(numbers, key)
+        steps = np.diff(np.unique(numbers))
+        running = len(steps) + 1 == len(numbers) and bool(np.all(steps == 1))
+        tells = len(steps) > 0 and not running
+    else:
+        counted = pc.value_counts(pc.utf8_lower(_texts(present)))
+        parts = _word_parts(counted, key)
+        tells = len(counted) > 1
+    digests = set()
+    for content in parts:
+        digest = keyed(key, "understudy column fingerprint")
+        digest.update(content)
+        digests.add(digest.hexdigest())
+    return digests, tells
 
 
-def _content(values: pa.Array) -> bytes:
-    """The bytes of all cells, one after the other; `values` must be fresh from `take`."""
-    _, ends, content = values.buffers()
-    last = int(np.frombuffer(ends, np.int64)[len(values)])
-    return bytes(memoryview(content)[:last]) if last else b""
+def _number_parts(numbers: NDArray[np.float64], key: bytes) -> Iterator[bytes]:
+    secret = np.uint64(int.from_bytes(hmac.digest(key, b"parts", "sha256")[:8], "little"))
+    values, counts = np.unique(numbers, return_counts=True)
+    mixed = (values.view(np.uint64) ^ secret) * np.uint64(MULTIPLIER)
+    part = (mixed >> np.uint64(60)).astype(np.int64) % PARTS
+    for i in np.unique(part):
+        mine = part == i
+        yield b"numbers\n" + values[mine].tobytes() + counts[mine].astype(np.int64).tobytes()
+
+
+def _word_parts(counted: pa.StructArray, key: bytes) -> Iterator[bytes]:
+    parts: dict[int, list[bytes]] = {}
+    words, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
+    for word, count in zip(words, counts, strict=True):
+        raw = word.encode()
+        place = hashlib.blake2b(raw, digest_size=1, key=key).digest()[0] % PARTS
+        parts.setdefault(place, []).append(b"%d:%d:%b" % (count, len(raw), raw))
+    for cells in parts.values():
+        yield b"words\n" + b"\n".join(sorted(cells))
 
 
 def _numbers(present: pa.ChunkedArray) -> NDArray[np.float64] | None:
@@ -88,7 +111,9 @@ def _numbers(present: pa.ChunkedArray) -> NDArray[np.float64] | None:
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         moments = present.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
         return np.asarray(moments.cast(pa.int64()).to_numpy(), np.float64) / 1e6
-    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+    if pa.types.is_duration(kind):
+        return np.asarray(present.cast(pa.duration("ns")).cast(pa.int64()).to_numpy(), np.float64)
+    if pa.types.is_time(kind):
         whole = present.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
         return np.asarray(whole.to_numpy(), np.float64)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -99,16 +124,14 @@ def _numbers(present: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _spelled(texts: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """The numbers or moments that a column of text spells, or None if the first does not."""
-    if len(texts) == 0:
-        return None
+    """The numbers or moments of a column of text, most of which spells such; else None."""
     for kind in (pa.float64(), pa.timestamp("us")):
-        first = fitted(texts.slice(0, 1), kind)
-        if first.null_count:
+        few = fitted(texts.slice(0, 100), kind)
+        if 2 * few.null_count >= len(few):
             continue
         values = fitted(texts, kind)
-        if values.null_count == 0:
-            return _numbers(values)
+        if 2 * values.null_count < len(values):
+            return _numbers(values.drop_null())
     return None
 
 

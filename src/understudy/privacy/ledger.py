@@ -10,8 +10,8 @@ entry is committed, the counter admits the new end alone. A process that dies on
 ledger that fits; nobody has acted yet on the one entry that it could then still lose.
 
 Datasets are known by keyed digests of their columns (`fingerprint`): renamed, read otherwise or cut
-down to some columns, they keep their account. Another home's ledger knows nothing of them, and a
-dataset with other rows is another dataset.
+down to some columns, they are the same as before, and so is one that joins two of them. Another
+home's ledger knows nothing of them, and a dataset with other rows is another dataset.
 """
 
 from __future__ import annotations
@@ -76,24 +76,28 @@ class Ledger:
             raise
 
     def recognise(self, found: Fingerprint) -> str:
-        """The dataset on record that shares most columns with `found`, else a new one by its name.
+        """The name on record of the dataset with these columns, else a new one.
 
-        Puts its columns on record, so that they are recognised from now on.
+        A dataset that shares half of its columns with others on record is put down as the same as
+        all of them: from then on what was spent under any of these names counts for each.
         """
-        known = self.known(found)
-        if known is not None and found.columns <= self._columns(known):
-            return known
+        name, alike = _like(self.entries(), found)
+        if name is not None and alike <= spending.family(self._entries, name):
+            return name
 
         def draft(entries: Sequence[Entry]) -> dict[str, Any]:
-            dataset = _nearest(entries, found) or found.name
+            name, alike = _like(entries, found)
+            named = {"dataset": name or found.name, "unit": ""}
             columns = tuple(sorted(found.columns))
-            return {"kind": "dataset", "dataset": dataset, "unit": "", "columns": columns}
+            return {"kind": "dataset", **named, "columns": columns, "same": tuple(sorted(alike))}
 
         return self._append(draft).dataset
 
-    def known(self, found: Fingerprint) -> str | None:
-        """The dataset on record that `found` is recognised as; writes nothing."""
-        return _nearest(self.entries(), found)
+    def known(self, found: Fingerprint) -> frozenset[str]:
+        """All names on record that `found` is recognised by; writes nothing."""
+        _, alike = _like(self.entries(), found)
+        names = (spending.family(self._entries, name) for name in alike)
+        return frozenset().union(*names)
 
     def reserve(
         self, dataset: str, unit: str, run: str, query: str, event: Event, *, budget: Budget
@@ -160,7 +164,7 @@ class Ledger:
         """Raises `BudgetError` for a run that asks for more than the cap, or than is left of it
         by all others; spends nothing.
         """
-        others = [entry for entry in self.entries() if entry.run != run or entry.kind == "cap"]
+        others = [entry for entry in self.entries() if not run or entry.run != run]
         spending.below_cap(others, dataset, unit, budget)
         spending.leaves_room(others, dataset, unit, budget)
 
@@ -172,9 +176,12 @@ class Ledger:
         """All entries, or those of a dataset or an account; checked against chain and counter."""
         with self._alone():
             self._settle()
-        return tuple(
-            e for e in self._entries if dataset in (None, e.dataset) and unit in (None, e.unit)
-        )
+        if dataset is None:
+            return tuple(self._entries)
+        if unit is not None:
+            return tuple(spending.of_account(self._entries, dataset, unit))
+        names = spending.family(self._entries, dataset)
+        return tuple(e for e in self._entries if e.dataset in names)
 
     def spent(self, dataset: str, unit: str, run: str | None = None) -> tuple[Event, ...]:
         """Everything charged to an account, or to one of its runs."""
@@ -187,6 +194,10 @@ class Ledger:
 
     def standing(self, dataset: str, unit: str) -> spending.Standing:
         return spending.standing(self.entries(), dataset, unit)
+
+    def paid(self, run: str) -> bool:
+        """Whether anything is on record as charged to a run, on whatever data."""
+        return any(e.run == run and e.charged for e in self.entries())
 
     def accounts(self) -> tuple[tuple[str, str], ...]:
         """Every (dataset, unit) on record, in order of appearance."""
@@ -217,11 +228,6 @@ class Ledger:
             except FormatError as error:
                 return Problem(None, str(error))
             return ends_at(_end(entries), heads)
-
-    def _columns(self, dataset: str) -> frozenset[str]:
-        """All digests on record for one dataset."""
-        mine = (e.columns for e in self._entries if e.kind == "dataset" and e.dataset == dataset)
-        return frozenset().union(*mine)
 
     def close(self) -> None:
         self._db.close()
@@ -359,14 +365,16 @@ def _end(entries: Sequence[Entry]) -> Head:
     return Head(entries[-1].number, entries[-1].hash) if entries else Head()
 
 
-def _nearest(entries: Sequence[Entry], found: Fingerprint) -> str | None:
-    """The dataset that shares most columns with `found`, the earlier one on a tie."""
-    alike: dict[str, int] = {}
+def _like(entries: Sequence[Entry], found: Fingerprint) -> tuple[str | None, frozenset[str]]:
+    """The dataset that holds all columns of `found`, if any, and all that hold half of them."""
+    exact, alike = None, set()
     for entry in entries:
-        if entry.kind == "dataset" and found.same_as(frozenset(entry.columns)):
-            shared = len(found.columns.intersection(entry.columns))
-            alike[entry.dataset] = max(shared, alike.get(entry.dataset, 0))
-    return max(alike, key=alike.__getitem__) if alike else None
+        columns = frozenset(entry.columns)
+        if entry.kind == "dataset" and found.same_as(columns):
+            alike.add(entry.dataset)
+            if exact is None and found.columns <= columns:
+                exact = entry.dataset
+    return exact, frozenset(alike)
 
 
 def _lost(entries: Sequence[Entry], run: str, query: str) -> str:

@@ -18,6 +18,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.chain import Entry
 from understudy.privacy.events import Event, Gaussian
 
+ROW = "row"
 CAP = 10.0
 DELTA = 1e-6
 """Of an account that no run has stated one for yet."""
@@ -68,8 +69,27 @@ class Standing:
         }
 
 
-def of_account(entries: Iterable[Entry], dataset: str, unit: str) -> list[Entry]:
-    return [e for e in entries if e.dataset == dataset and e.unit == unit]
+def family(entries: Sequence[Entry], dataset: str) -> frozenset[str]:
+    """The names of all datasets on record that are the same as this one, itself among them."""
+    links = [{e.dataset, *e.same} for e in entries if e.kind == "dataset"]
+    found, before = {dataset}, 0
+    while len(found) > before:
+        before = len(found)
+        for link in links:
+            if link & found:
+                found |= link
+    return frozenset(found)
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Rows are one unit; entities are another, whatever the column that names them is called."""
+    return (one == ROW) == (other == ROW)
+
+
+def of_account(entries: Sequence[Entry], dataset: str, unit: str) -> list[Entry]:
+    """What was recorded of the account by any name of its dataset."""
+    names = family(entries, dataset)
+    return [e for e in entries if e.dataset in names and e.unit and same_unit(e.unit, unit)]
 
 
 def events_of(entries: Iterable[Entry], run: str | None = None) -> tuple[Event, ...]:
@@ -77,18 +97,21 @@ def events_of(entries: Iterable[Entry], run: str | None = None) -> tuple[Event, 
     return tuple(event for e in entries if run is None or e.run == run for event in e.charged)
 
 
-def cap_of(entries: Sequence[Entry], asking: Budget | None = None) -> Budget:
-    """What all runs of an account may spend together; the last word on record counts.
+def cap_of(entries: Sequence[Entry], dataset: str = "", asking: Budget | None = None) -> Budget:
+    """What all runs of an account may spend together; the last word on record counts, and the
+    strictest among the names of one dataset, so that a cap raised for one binds no other.
 
     Its delta, where nobody recorded one, is the largest that a run was given or is `asking` for,
     and never above 1e-5: a request that was refused must not loosen what the others are held to.
     """
-    epsilons = [e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None]
+    last = dict.fromkeys((dataset, *(e.dataset for e in entries if e.charged)), CAP)
+    last |= {e.dataset: e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None}
+    epsilons = [epsilon for name, epsilon in last.items() if name]
     stated = [e.delta for e in entries if e.kind == "cap" and e.delta is not None]
     given = [e.delta for e in entries if e.charged and e.delta is not None]
     given += [] if asking is None else [asking.delta]
     delta = (stated[-1:] or [max(given, default=DELTA)])[0]
-    return Budget((epsilons or [CAP])[-1], min(delta, MOST_DELTA))
+    return Budget(min(epsilons, default=CAP), min(delta, MOST_DELTA))
 
 
 def check_ceiling(delta: float) -> None:
@@ -100,9 +123,9 @@ def check_ceiling(delta: float) -> None:
         )
 
 
-def standing(entries: Iterable[Entry], dataset: str, unit: str) -> Standing:
+def standing(entries: Sequence[Entry], dataset: str, unit: str) -> Standing:
     mine = of_account(entries, dataset, unit)
-    cap = cap_of(mine)
+    cap = cap_of(mine, dataset)
     runs = dict.fromkeys(e.run for e in mine if e.charged)
     return Standing(
         dataset,
@@ -114,7 +137,7 @@ def standing(entries: Iterable[Entry], dataset: str, unit: str) -> Standing:
 
 
 def afford(
-    entries: Iterable[Entry],
+    entries: Sequence[Entry],
     dataset: str,
     unit: str,
     run: str,
@@ -133,15 +156,15 @@ def afford(
             f"{max(0.0, budget.epsilon - before):.4g} of {budget}, short by "
             f"{own - budget.epsilon:.4g}. Ask with more noise, or start a run with more epsilon."
         )
-    cap = cap_of(mine, budget)
+    cap = cap_of(mine, dataset, budget)
     together = epsilon_of((*events_of(mine), *asked), cap.delta)
     if not together <= cap.epsilon:
         raise BudgetError(_over_cap(standing(mine, dataset, unit), asked, together, what))
 
 
-def below_cap(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget) -> None:
+def below_cap(entries: Sequence[Entry], dataset: str, unit: str, budget: Budget) -> None:
     """Raises `BudgetError` for a run that asks for more than all runs together may spend."""
-    cap = cap_of(of_account(entries, dataset, unit))
+    cap = cap_of(of_account(entries, dataset, unit), dataset)
     if budget.epsilon > cap.epsilon:
         raise BudgetError(
             f"epsilon {budget.epsilon:g} is above the cap of {cap.epsilon:g} that all runs on this "
@@ -150,7 +173,7 @@ def below_cap(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget)
         )
 
 
-def leaves_room(entries: Iterable[Entry], dataset: str, unit: str, budget: Budget) -> None:
+def leaves_room(entries: Sequence[Entry], dataset: str, unit: str, budget: Budget) -> None:
     """Raises `BudgetError` where what is left would not hold a run that spends all its budget.
 
     Reckoned as one Gaussian, before the run has asked anything: what it really asks is held
@@ -161,7 +184,7 @@ def leaves_room(entries: Iterable[Entry], dataset: str, unit: str, budget: Budge
         return
     whole = Budget(budget.epsilon, budget.delta or DELTA)
     sigma = calibrate(lambda x: [Gaussian(x)], whole)
-    afford(mine, dataset, unit, "", (Gaussian(sigma),), whole, f"a run with {budget}")
+    afford(entries, dataset, unit, "", (Gaussian(sigma),), whole, f"a run with {budget}")
 
 
 def room(entries: Sequence[Entry], run: str, event: Event) -> int | None:

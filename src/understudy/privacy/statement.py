@@ -21,12 +21,13 @@ from understudy.privacy.ledger_session import LedgerSession
 FORMAT = 1
 RELATION = "add or remove one unit"
 ASSUMPTIONS = (
-    "Names, kinds and stored types of tables and columns are public, and so is everything listed "
-    "under `public`.",
+    "Names, kinds, forms of identifiers and stored types of columns are public, and so is "
+    "everything listed under `public`.",
     "Two datasets are neighbours when one has one unit more, with all rows that belong to it. For "
     "exchanging one unit for another, compose the events at twice the sensitivity.",
-    "Every release that understudy made of this dataset and unit is in this ledger; whoever holds "
-    "the ledger answers for it being the only one. Releases by other means add to the loss.",
+    "Every release that understudy made of what its ledger recognises as this dataset is counted "
+    "there; whoever holds the ledger answers for it being the only one. Releases by other means, "
+    "and of tables with other rows of the same people, add to the loss.",
     "The decision to release is taken on private rows and tells one more bit, uncharged.",
     "Noise is drawn in floating point from a cryptographic stream keyed by the operating system; "
     "its deviation from the exact distributions is not part of epsilon and delta.",

@@ -51,7 +51,7 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "understudy": run.get("understudy"),
         "engine": _only(run.get("engine"), "name", "config"),
         "releases": run.get("releases") or "data",
-        "privacy": _only(run.get("privacy"), "mode", "sentence", "statement"),
+        "privacy": _privacy(run.get("privacy") or {}),
         "source": _only(run.get("source"), "name"),
         "schema": _schema(run.get("schema") or {}),
         "preview": _only(run.get("preview"), "columns", "rows"),
@@ -59,6 +59,21 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "override": run.get("override"),
         **(_paid(run) if is_private(run) else _unpaid(run)),
     }
+
+
+def _privacy(privacy: Mapping[str, Any]) -> dict[str, Any]:
+    """The guarantee without whatever tells one source from another: by what name the ledger knows
+    it, what else was spent on it, and at which of the ledger's entries. Two certificates of one
+    house would say whether a row was changed between them, and nothing paid for that.
+    """
+    told = _only(privacy, "mode", "sentence")
+    stated = privacy.get("statement")
+    if not stated:
+        return told
+    left_out = ("dataset", "all_runs", "events")
+    kept = {name: value for name, value in stated.items() if name not in left_out}
+    events = [_only(event, "query", "event") for event in stated["events"]]
+    return {**told, "statement": {**kept, "events": events}}
 
 
 def _paid(run: Mapping[str, Any]) -> dict[str, Any]:
