@@ -19,7 +19,7 @@ VERBS = {
     "engines": "What engines there are and when to take them.",
     "ledger": "What was spent on a dataset (show), whether it is whole (verify), its cap (cap).",
     "selfcheck": "Planted leaks must be caught, harmless tables must pass.",
-    "replay": "The neighbouring-datasets test for any engine that keeps a budget.",
+    "replay": "Does an engine keep its budget? Neighbouring datasets and canaries try it.",
 }
 
 

@@ -1,4 +1,5 @@
-"""Neighbouring datasets, frozen answers: what leaves an engine without a mechanism is found."""
+"""Does an engine keep its budget? Neighbouring datasets find what leaves around the mechanisms,
+canaries how much leaves through them; both on made-up rows."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ def replay(
 ) -> None:
     from understudy.cli.verdict import EXIT, print_json
     from understudy.errors import EngineError
+    from understudy.privacy.engine_audit import audit_engine
     from understudy.privacy.replay import replay_engine
     from understudy.privacy.replay_example import example
     from understudy.synthesizers.registry import create, engine_class, engines
@@ -26,8 +28,9 @@ def replay(
             "engine of yours that does says so with `private = True` on its class."
         )
     report = replay_engine(made, example(), subject=engine)
+    audit = audit_engine(made, subject=engine)
     if json:
-        print_json(report.as_dict())
+        print_json({**report.as_dict(), "audit": audit.as_dict()})
     else:
-        print("\n".join(report.sentences()))
-    raise typer.Exit(EXIT["PASS" if report.clean else "FAIL"])
+        print("\n".join([*report.sentences(), *audit.sentences()]))
+    raise typer.Exit(EXIT["PASS" if report.clean and audit.kept else "FAIL"])

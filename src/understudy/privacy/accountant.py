@@ -136,6 +136,11 @@ def calibrate(
     return x
 
 
+def renyi_epsilon(together: Together, delta: float) -> float:
+    """An upper bound on epsilon by Renyi divergences alone, up to 15 % above the usual answer."""
+    return _renyi(together).epsilon(delta)
+
+
 def replace_one(events: Iterable[Event]) -> tuple[Event, ...]:
     """What `events` cost when one unit is exchanged for another: twice the sensitivity.
 

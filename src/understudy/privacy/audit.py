@@ -14,7 +14,7 @@ where scores are close to normal, as sums over many steps are.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,7 +41,8 @@ class Audit:
     """Lower bounds on epsilon, each at 95 %, and whether they contradict the claim.
 
     `broken` corrects for having tried several scores and bounds: a mechanism that keeps its promise
-    is called broken in 5 % of runs at most. `tightness` is the larger bound's share of the claim.
+    is called broken in 5 % of runs at most, or the share that `audit` was given. `tightness` is the
+    larger bound's share of the claim.
     """
 
     canaries: int
@@ -50,35 +51,47 @@ class Audit:
     """By the one-run bound, of the best score."""
     gaussian: float | None
     """By the shift between groups; None where it was not asked for."""
-    broken: bool
+    sure: float
+    """The largest of all bounds, corrected for having tried them."""
     because: str
-    """The score and bound that were highest."""
+    """The score and bound that it comes from."""
+
+    @property
+    def broken(self) -> bool:
+        return self.sure > self.claim.epsilon
 
     @property
     def tightness(self) -> float:
         return max(self.proven, self.gaussian or 0.0) / self.claim.epsilon
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "tightness": self.tightness}
+        return {**asdict(self), "broken": self.broken, "tightness": self.tightness}
 
 
 def audit(
-    scores: Mapping[str, Floats], member: Mask, claim: Budget, *, gaussian: bool = True
+    scores: Mapping[str, Floats],
+    member: Mask,
+    claim: Budget,
+    *,
+    gaussian: bool | Collection[str] = True,
+    alarms: float = 1 - CONFIDENCE,
 ) -> Audit:
     """Compares what `scores` of canaries prove with what is claimed.
 
-    `gaussian` says that each canary's score is close to normal, in and out alike.
+    `gaussian` says that each canary's score is close to normal, in and out alike; or names the
+    scores of which that is true. A sound mechanism is called broken in a share `alarms` of runs.
     """
     _check(scores, member)
-    tests = [("one run", _one_run)] + ([("shift", _shift)] if gaussian else [])
-    strict = 1 - (1 - CONFIDENCE) / (len(scores) * len(tests))
+    normal = scores if gaussian is True else gaussian or ()
+    tried = [("one run", name, _one_run) for name in scores]
+    tried += [("shift", name, _shift) for name in scores if name in normal]
+    strict = 1 - alarms / len(tried)
     found = {
-        (name, score): (
-            test(values, member, claim, CONFIDENCE),
-            test(values, member, claim, strict),
+        (kind, name): (
+            test(scores[name], member, claim, CONFIDENCE),
+            test(scores[name], member, claim, strict),
         )
-        for name, test in tests
-        for score, values in scores.items()
+        for kind, name, test in tried
     }
     best = max(found, key=lambda key: found[key][1])
     shifts = [found[key][0] for key in found if key[0] == "shift"]
@@ -87,7 +100,7 @@ def audit(
         claim,
         max(found[key][0] for key in found if key[0] == "one run"),
         max(shifts) if shifts else None,
-        found[best][1] > claim.epsilon,
+        found[best][1],
         f"{best[0]} of {best[1]}",
     )
 

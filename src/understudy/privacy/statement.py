@@ -14,9 +14,11 @@ from typing import Any
 
 from understudy.errors import FormatError
 from understudy.privacy.accountant import account, curve, epsilon_of, tpr_at
+from understudy.privacy.audit import Audit
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import dump_event, load_event
 from understudy.privacy.ledger_session import LedgerSession
+from understudy.privacy.second_accountant import second_opinion
 
 FORMAT = 1
 RELATION = "add or remove one unit"
@@ -35,9 +37,12 @@ ASSUMPTIONS = (
 )
 
 
-def statement(session: LedgerSession, public: Mapping[str, str]) -> dict[str, Any]:
+def statement(
+    session: LedgerSession, public: Mapping[str, str], audit: Audit | None = None
+) -> dict[str, Any]:
     """The statement of the session's run; `public` says what was taken as known, and on whose word.
 
+    `audit` is what canaries proved of this very run, where whoever ran it put canaries in.
     Raises `FormatError` for a run that spent nothing: it has no guarantee to state.
     """
     ledger, budget = session.ledger, session.budget
@@ -67,6 +72,8 @@ def statement(session: LedgerSession, public: Mapping[str, str]) -> dict[str, An
             "dp_accounting": spent.version,
             "understudy": version("understudy"),
         },
+        "second_accountant": second_opinion(events, budget.delta).as_dict(),
+        "audit": None if audit is None else audit.as_dict(),
         "events": [
             {
                 "query": charge.query or None,

@@ -14,12 +14,11 @@ from typing import Any
 
 from understudy.contracts import Line, Released, Ruling, Verdict
 from understudy.release.fidelity_lines import fidelity_lines
-from understudy.release.figures import percent
+from understudy.release.guarantee_lines import GUARANTEE, guarantee_lines
 from understudy.release.privacy_lines import AVERAGE, privacy_lines
 from understudy.release.rare_lines import rare_lines
 from understudy.release.thresholds import DEFAULTS, Thresholds
 
-GUARANTEE = "the guarantee"
 SEVERITY: Mapping[Ruling, int] = {"INFO": 0, "PASS": 1, "INCONCLUSIVE": 2, "FAIL": 3}
 
 __all__ = ["DEFAULTS", "SEVERITY", "Thresholds", "decide"]
@@ -46,7 +45,7 @@ def decide(
     attacked = privacy_lines(battery, thresholds, released=released)
     lines = [
         _validity(validity),
-        *([_guarantee(guarantee, released)] if guarantee is not None else []),
+        *(guarantee_lines(guarantee, released) if guarantee is not None else []),
         *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
         *rare_lines(scorecard, thresholds, decisive=not private),
@@ -60,22 +59,6 @@ def decide(
         kept = next(line for line in lines if line.name == GUARANTEE)
         return Verdict("PASS", f"{kept.detail} No attack found a leak.", tuple(lines))
     return Verdict("PASS", _praise(lines), tuple(lines))
-
-
-def _guarantee(statement: Mapping[str, Any], released: Released) -> Line:
-    """The budget as a line: what it promises against any attacker at all."""
-    epsilon, delta = float(statement["epsilon"]), float(statement["delta"])
-    asked = float(statement["budget"]["epsilon"])
-    found = next(point["tpr"] for point in statement["tpr_at_fpr"] if point["fpr"] == 0.01)
-    detail = (
-        f"Differential privacy with epsilon {epsilon:.3g} and delta {delta:.0e}, unit "
-        f"{statement['unit']!r}: whatever an attacker knows, at one false alarm in a hundred at "
-        f"most {percent(found)} of those learnt from can be told from strangers."
-    )
-    if released != "data":
-        detail += " That holds for the model as for the rows."
-    ruling: Ruling = "PASS" if epsilon <= asked else "FAIL"
-    return Line(GUARANTEE, ruling, detail, "privacy", epsilon, bound=asked, source="ledger")
 
 
 def _convicts_only(line: Line) -> Line:

@@ -1,7 +1,7 @@
 """The planted cases: what is planted, and what the audit must say about it.
 
-Numbered as in the specification. Cases that need a trainer under a privacy budget (C14, C15) or
-text (C16) are checked where those parts are.
+Numbered as in the specification. Trainers under a privacy budget (C14, C15) are in `budget_cases`;
+text (C16) is checked where that part is.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from typing import Any
 
 from understudy.contracts import Line
 from understudy.release.gate import SEVERITY
+from understudy.release.guarantee_lines import TRIED
 from understudy.release.privacy_lines import privacy_lines
 from understudy.release.thresholds import DEFAULTS
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
+from understudy.selfcheck.budget_cases import BUDGET_CASES, BudgetCase
 from understudy.selfcheck.cases import CASES, Case
 from understudy.selfcheck.population import samples
 from understudy.selfcheck.tables import Audited
@@ -24,7 +26,7 @@ SEED = 1
 class Outcome:
     """What was expected of one case and what was said; `because` is the deciding line."""
 
-    case: Case
+    case: Case | BudgetCase
     ruling: str
     line: str
     because: str
@@ -52,7 +54,7 @@ def selfcheck(
     fast: bool = False,
     rows: int | None = None,
     seed: int = SEED,
-    cases: Sequence[Case] = CASES,
+    cases: Sequence[Case | BudgetCase] = (*CASES, *BUDGET_CASES),
     progress: Progress = silent,
 ) -> Iterator[Outcome]:
     """One outcome per case; `fast` takes a subset and fewer rows."""
@@ -61,7 +63,10 @@ def selfcheck(
     real = samples(size, stream(seed, "selfcheck", "real"))
     for i, case in enumerate(chosen):
         progress(ProgressEvent("selfcheck", i, len(chosen), f"{case.code}: {case.what}"))
-        yield judge(case, case.make(real, stream(seed, "selfcheck", case.code)), seed)
+        if isinstance(case, BudgetCase):
+            yield judge_trainer(case, seed)
+        else:
+            yield judge(case, case.make(real, stream(seed, "selfcheck", case.code)), seed)
     progress(ProgressEvent("selfcheck", len(chosen), len(chosen), "done"))
 
 
@@ -89,6 +94,14 @@ def judge(case: Case, tables: Audited, seed: int) -> Outcome:
     if case.rare is not None:
         misses += _rare(case, tables, seed)
     return Outcome(case, worst.ruling, decided.name, decided.detail, tuple(misses))
+
+
+def judge_trainer(case: BudgetCase, seed: int) -> Outcome:
+    """Lets canaries and the second accountant try one planted trainer."""
+    kept, because = case.tried(seed)
+    ruling = "PASS" if kept else "FAIL"
+    misses = () if ruling in case.expected else (f"{ruling} for {case.expected[0]}",)
+    return Outcome(case, ruling, TRIED, because, misses)
 
 
 def _rare(case: Case, tables: Audited, seed: int) -> list[str]:
