@@ -13,6 +13,7 @@ import understudy
 from understudy.errors import FormatError
 from understudy.privacy.accountant import epsilon_of
 from understudy.privacy.answers import AnswerStore
+from understudy.privacy.audit import audit
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Exponential, Gaussian, Laplace
 from understudy.privacy.ledger import Ledger
@@ -91,3 +92,16 @@ def test_a_run_without_entries_has_nothing_to_state(session: LedgerSession) -> N
 def test_a_statement_of_a_newer_version_is_a_polite_error(session: LedgerSession) -> None:
     with pytest.raises(FormatError, match="Update understudy"):
         recompute({**statement(session, {}), "format": 7})
+
+
+def test_a_second_accountant_and_what_canaries_proved_are_stated(session: LedgerSession) -> None:
+    stated = statement(session, {})
+    assert stated["audit"] is None
+    second = stated["second_accountant"]
+    assert second["low"] <= stated["epsilon"] <= second["high"]
+    member = np.arange(1000) % 2 == 0
+    scores = {"count": member + np.random.default_rng(0).normal(0, 8.0, 1000)}
+    tried = statement(session, {}, audit(scores, member, Budget(2.0, 1e-6)))["audit"]
+    assert tried["canaries"] == 1000
+    assert tried["sure"] <= tried["gaussian"]
+    assert json.dumps(tried)

@@ -222,3 +222,29 @@ def test_the_guarantee_is_a_line_and_fails_beyond_its_budget() -> None:
     over = {**kept, "epsilon": 1.001}
     assert lines(guarantee=over)["the guarantee"].ruling == "FAIL"
     assert "the guarantee" not in lines()
+
+
+def test_accountants_that_disagree_stop_a_release() -> None:
+    stated = fake_run.statement()
+    assert "the guarantee, added up twice" not in lines(guarantee=stated)
+    twice = {"low": 0.96, "high": 1.1}
+    agreed = lines(guarantee={**stated, "second_accountant": twice})
+    assert agreed["the guarantee, added up twice"].ruling == "PASS"
+    more = {"low": 1.2, "high": None}
+    wrong = lines(guarantee={**stated, "second_accountant": more})["the guarantee, added up twice"]
+    assert wrong.ruling == "FAIL"
+    assert "0.970 is claimed" in wrong.detail
+
+
+def test_canaries_of_a_run_convict_when_they_prove_more_than_is_claimed() -> None:
+    stated = fake_run.statement()
+    untried = lines(guarantee=stated)["the guarantee, tried"]
+    assert untried.ruling == "INFO"
+    assert "held no canaries" in untried.detail
+    audit = {"canaries": 1000, "sure": 0.61, "because": "shift of noisy tables"}
+    kept = lines(guarantee={**stated, "audit": audit})["the guarantee, tried"]
+    assert (kept.ruling, kept.value, kept.bound) == ("PASS", 0.61, 0.97)
+    assert "0.610" in kept.detail
+    assert "0.970" in kept.detail
+    broken = lines(guarantee={**stated, "audit": {**audit, "sure": 0.98}})
+    assert broken["the guarantee, tried"].ruling == "FAIL"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from understudy.selfcheck import CASES, selfcheck
+from understudy.selfcheck import BUDGET_CASES, CASES, selfcheck
 from understudy.selfcheck import generators as g
 from understudy.selfcheck.population import draw, samples
 
@@ -27,6 +27,18 @@ def test_three_cases_come_out_as_planted():
     found = list(selfcheck(rows=1000, cases=cases))
     assert [outcome.ok for outcome in found] == [True] * 3
     assert found[0].as_dict()["line"] == "copies"
+
+
+def test_trainers_that_cheat_are_found_out_and_the_sound_one_is_not():
+    """Noise is seeded, so this passes or fails for good; each audit errs once in a thousand."""
+    found = list(selfcheck(rows=100, cases=BUDGET_CASES))
+    assert {outcome.case.code for outcome in found if outcome.ok} == {
+        "C14a", "C14b", "C14c", "C14d", "C14f", "C15"
+    }  # fmt: skip
+    assert [outcome.ruling for outcome in found].count("PASS") == 1
+    wrong = replace(BUDGET_CASES[0], expected=("PASS",))
+    (outcome,) = selfcheck(rows=100, cases=[wrong])
+    assert not outcome.ok
 
 
 def test_a_wrong_verdict_is_a_miss():

@@ -50,6 +50,12 @@ def canaries(schema: Schema, chosen: NDArray[np.intp]) -> Dataset:
     return Dataset.single(schema, _rows(who, CROWD + who))
 
 
+def one_by_one(everyone: Dataset) -> list[Dataset]:
+    """The canaries of `canaries`, each alone."""
+    starts = range(0, everyone.num_rows, ROWS_EACH)
+    return [everyone.with_table(everyone.table.slice(start, ROWS_EACH)) for start in starts]
+
+
 def together(one: Dataset, other: Dataset) -> Dataset:
     return one.with_table(pa.concat_tables([one.table, other.table]).combine_chunks())
 

@@ -33,6 +33,7 @@ from understudy.privacy.canary_rows import (
     canaries,
     crowd,
     level_of,
+    one_by_one,
     schema_for,
     together,
 )
@@ -120,7 +121,7 @@ def audit_engine(
     member = noise().coins(count, 0.5)
     people = crowd(schema)
     inside = together(people, canaries(schema, np.flatnonzero(member)))
-    everyone = [canaries(schema, np.array([number])) for number in range(count)]
+    everyone = one_by_one(canaries(schema, np.arange(count)))
     watched = CanarySession(budget, noise(), [people, *everyone])
     model = engine.fit(inside, privacy=watched)
     if not watched.spent:
