@@ -92,7 +92,7 @@ def test_omission_fails_with_its_own_words():
     assert "score lower" in line.detail
 
 
-def test_the_best_attack_is_judged_where_it_was_not_chosen():
+def test_the_bound_over_all_attacks_acquits_and_one_attack_convicts():
     wide = {"name": "lucky", "auc": 0.525, "auc_low": 0.51, "auc_high": 0.54}
     found = {
         "exchangeable": {"c2st": 0.5, "ok": True},
@@ -106,7 +106,7 @@ def test_the_best_attack_is_judged_where_it_was_not_chosen():
 
     assert average(found) == "INCONCLUSIVE"
     chosen = {
-        "stratum": "all", "measure": "auc", "attacks": ["lucky", "lucky"],
+        "stratum": "all", "measure": "auc", "attacks": ["lucky"],
         "value": 0.505, "low": 0.49, "high": 0.52,
     }  # fmt: skip
     assert average({**found, "best": [chosen]}) == "PASS"

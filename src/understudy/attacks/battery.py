@@ -36,6 +36,7 @@ from understudy.attacks.inference import Inference, infer, worst
 from understudy.attacks.leaked import Leaked, leaked
 from understudy.attacks.learners import Learnt, chosen, learn
 from understudy.attacks.membership import Membership, ensemble, judge, scores
+from understudy.attacks.shadow import ShadowAttack, Shadows, shadow_attack
 from understudy.attacks.singling_out import SinglingOut, single_out
 from understudy.attacks.subgroups import masks
 from understudy.attacks.white_box import WhiteBox, look_inside
@@ -70,6 +71,7 @@ class Battery:
     inference: tuple[Inference, ...]
     white_box: WhiteBox | None
     leaked: Leaked | None
+    shadow: ShadowAttack | None
     unit: str
     control: int
     power: dict[str, Any]
@@ -106,6 +108,7 @@ class Battery:
                 "inference": [one.as_dict() for one in self.inference],
                 "inference_worst": worst(self.inference),
                 "white_box": self.white_box.as_dict() if self.white_box else {},
+                "shadow": self.shadow.as_dict() if self.shadow else {},
                 "power": self.power,
                 "notes": self.notes,
             }
@@ -120,6 +123,7 @@ def attack(
     synthetic: Dataset,
     *,
     model: Inspectable | None = None,
+    shadows: Shadows | None = None,
     groups: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = silent,
@@ -129,7 +133,8 @@ def attack(
     `holdout` is the control (same population, never shown to the engine), `reference` what an
     informed attacker may hold. The three share no rows, and no entities: `SourceError` says so.
     Either may be empty, which leaves little to be said. `model` is attacked too where it will be
-    released or queried; `groups` are conditions (as `where` takes them) whose rows are judged
+    released or queried; `shadows` hands in the generator, to be fitted to halves of the reference
+    by an attacker who has it; `groups` are conditions (as `where` takes them) whose rows are judged
     separately. Deterministic in `seed`.
     """
     datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)
@@ -164,6 +169,7 @@ def attack(
         inference=(),
         white_box=None,
         leaked=None,
+        shadow=None,
         unit=unit or "row",
         control=tables["holdout"].num_rows + tables["reference"].num_rows,
         power={"smallest_auc": None, "sentence": "No membership attack could be made."},
@@ -174,7 +180,9 @@ def attack(
     if challenge is None or challenge.members < FEWEST_UNITS:
         few = f"too few {_units(unit)}, or no column with a distance, for membership attacks"
         return replace(battery, notes=(*battery.notes, few))
-    return _challenged(battery, challenge, tables, train, model, groups, seed, progress)
+    reference = reference.with_table(tables["reference"])
+    fitted = None if shadows is None else (shadows, reference)
+    return _challenged(battery, challenge, tables, train, model, fitted, groups, seed, progress)
 
 
 def _challenged(
@@ -183,6 +191,7 @@ def _challenged(
     tables: Mapping[str, pa.Table],
     train: Dataset,
     model: Inspectable | None,
+    fitted: tuple[Shadows, Dataset] | None,
     groups: Sequence[str],
     seed: int,
     progress: Progress,
@@ -192,10 +201,13 @@ def _challenged(
     learnt = _learn(challenge, seed)
     progress(ProgressEvent("attack", 4, STEPS, "membership"))
     tried = list(scores(challenge, learnt, stream(seed, "attacks", "scores")))
+    shadow = shadow_attack(challenge, tried, fitted[1], fitted[0], seed) if fitted else None
     tried = by_unit(challenge, tried)
     profile_rng = stream(seed, "attacks", "profiles")
     tried += profile_scores(challenge, tables, train.schema, profile_rng)
     tried.append(ensemble(tried))
+    if shadow is not None:
+        tried += by_unit(challenge, [shadow.score])
     member = challenge.is_member
     named = masks(challenge, groups, train.schema.table())
     judged = strata(challenge, stream(seed, "attacks", "ties"), named)
@@ -214,6 +226,7 @@ def _challenged(
         inference=infer(challenge, learnt, halves),
         white_box=_inside(model, challenge, train, judged, seed),
         leaked=leaked(challenge, tried, attacks, judged),
+        shadow=shadow,
         power=_power(challenge, family),
         notes=(*battery.notes, *challenge.left_out, *_caps(tables, challenge, learnt, halves)),
     )

@@ -60,8 +60,11 @@ def _variance(values: Floats) -> float:
     return float(values.var(ddof=1)) if len(values) > 1 else 0.25
 
 
-def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> Estimate:
-    """A share with its exact binomial interval; (0, 1) when nothing was tried."""
+def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> Estimate:
+    """A share with its exact binomial interval; (0, 1) when nothing was tried.
+
+    Numbers need not be whole: tries may be worth less than they are (see `risk`).
+    """
     from scipy.special import betaincinv
 
     if trials == 0:

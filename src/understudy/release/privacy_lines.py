@@ -168,8 +168,8 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
-    """One attack beyond its bound convicts; to acquit, the attack that does best on half of the
-    records must keep within it on the other half.
+    """One attack beyond its bound convicts; to acquit, the upper bound over all attacks must keep
+    within it.
     """
     names = {"auc": AVERAGE, "tpr_at_1": "membership, few false alarms"}
     bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]
@@ -202,7 +202,7 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
 
 
 def best_of(battery: Mapping[str, Any], stratum: str, measure: str) -> Mapping[str, Any] | None:
-    """The attack chosen on one half of the records and judged on the other, as a finding."""
+    """The attack with the largest upper bound, which covers the best attack, as a finding."""
     for one in battery.get("best") or ():
         if (one["stratum"], one["measure"]) == (stratum, measure):
             name = " or ".join(dict.fromkeys(one["attacks"]))
