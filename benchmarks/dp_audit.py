@@ -29,8 +29,9 @@ from understudy.privacy.second_accountant import second_opinion
 from understudy.selfcheck import trainers
 
 DELTA = 1e-6
-TRIED = ((1.0, 0.05), (3.0, 0.05), (3.0, 0.001))
-"""Claims, and the share of false alarms that is allowed."""
+KEPT = ((1.0, 0.05), (2.0, 0.05), (3.0, 0.05))
+BROKEN = ((1.0, 0.05), (3.0, 0.001))
+"""Claims, and the share of false alarms that is allowed: the harder of both for either sort."""
 EPSILONS = (1.0, 2.0, 3.0)
 CHANGES: dict[str, Callable[[Synthesizer], Synthesizer]] = {
     "sound": trainers.sound,
@@ -75,7 +76,7 @@ def engine(runs: int) -> None:
     """The marginal engine, sound and tampered with."""
     rows = []
     for name, change in CHANGES.items():
-        for epsilon, alarms in TRIED if change is not trainers.sound else (*TRIED, (2.0, 0.05)):
+        for epsilon, alarms in KEPT if change is trainers.sound else BROKEN:
             found = [_audited(change, epsilon, seed, alarms) for seed in range(runs)]
             proven = np.median([one.found.proven for one in found]) / epsilon
             shift = np.median([one.found.gaussian or 0.0 for one in found]) / epsilon
