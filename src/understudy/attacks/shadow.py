@@ -3,9 +3,9 @@
 The generator is fitted several times to one half of a public sample each (the reference), so that
 for these rows it is known who was learnt from. Every attack's score becomes a feature, as its rank
 among the rows of its own model, which makes small shadows comparable with the table under attack;
-a classifier learns from them what members look like (Shokri et al. 2017, with the features of the
-other attacks; "ensembles" of the MIDST challenge). Whole shadow models are held out to choose the
-classifier and to say how well it does: rows of one model share its luck.
+a classifier learns from them what members look like (as the ensemble attacks of the MIDST challenge
+do). Whole shadow models are held out to choose the classifier and to say how well it does: rows of
+one model share its luck.
 
     from understudy.attacks import attack
     from understudy.attacks.shadow import Shadows

@@ -31,7 +31,6 @@ class Seen:
     """A noisy answer, flat: float64[cells]; what the crowd adds to it, and each canary:
     float32[canaries, cells]."""
 
-    query: str
     answer: Floats
     crowd: Floats
     canaries: np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -39,11 +38,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Watched(Private[T]):
-    """Rows behind the door, and beside them the crowd and each canary alone; `seen` is added to
-    whenever noise is added to a table."""
+    """Rows behind the door, and beside them the crowd and each canary alone; `seen` gets every
+    table that noise is added to, by its query."""
 
     alone: Callable[[], Sequence[T]] = tuple
-    seen: list[Seen] = field(default_factory=list)
+    seen: dict[str, Seen] = field(default_factory=dict)
 
     def map(self, work: Callable[[T], U]) -> Watched[U]:
         # Made when a table is asked for: scores of choices are never looked at one by one.
@@ -53,12 +52,11 @@ class Watched(Private[T]):
     def ask(self, query: str, mechanism: Mechanism, exact: Callable[[T], Array]) -> Array:
         value = np.asarray(exact(self._rows))
         answer = self.session.release(query, mechanism, value)
-        if _adds_noise(mechanism, value, answer):
-            parts = (np.asarray(exact(one), np.float64).ravel() for one in self.alone())
-            crowd = next(parts)
-            own = np.array(list(parts), np.float32).reshape(-1, crowd.size)
+        if query not in self.seen and _adds_noise(mechanism, value, answer):
+            parts = [np.asarray(exact(one), np.float64).ravel() for one in self.alone()]
+            own = np.array(parts[1:], np.float32).reshape(-1, value.size)
             flat = np.asarray(answer, np.float64).ravel()
-            self.seen.append(Seen(query, flat, crowd, own))
+            self.seen[query] = Seen(flat, parts[0], own)
         return answer
 
 
@@ -72,13 +70,13 @@ class CanarySession:
         self,
         budget: Budget,
         noise: NoiseStream,
-        alone: Sequence[Dataset] = (),
+        alone: Sequence[Dataset],
         rows_per_unit: int = 1,
     ) -> None:
-        """`alone` are the crowd and then each canary; without them nothing is watched."""
+        """`alone` are the crowd and then each canary, if there are any."""
         self.budget = budget
         self.rows_per_unit = rows_per_unit
-        self.seen: list[Seen] = []
+        self.seen: dict[str, Seen] = {}
         self._alone = alone
         self._noise = noise
         self._answers = Answers()

@@ -15,7 +15,7 @@ The first two are sums of many noises and read as Gaussian too, the third is not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +134,7 @@ def audit_engine(
     scores: dict[str, Floats] = {}
     if watched.seen:
         scores[FILTER] = filtered(watched.seen, count)
-        scores[OWN_RUN] = filtered(watched.seen, count, {one.query: one for one in other.seen})
+        scores[OWN_RUN] = filtered(watched.seen, count, other.seen)
     normal = list(scores)
     scores[DRAWN_ROWS] = _drawn(model, count)
     claim = Budget(epsilon_of(watched.spent, budget.delta), budget.delta)
@@ -143,18 +143,20 @@ def audit_engine(
     return EngineAudit(subject or type(engine).__name__, budget, found, opinion)
 
 
-def filtered(seen: Sequence[Seen], count: int, less: Mapping[str, Seen] | None = None) -> Floats:
+def filtered(
+    seen: Mapping[str, Seen], count: int, less: Mapping[str, Seen] | None = None
+) -> Floats:
     """float64[count]: how much the answers look as if each canary were in.
 
     With `less`, what another run answered to the same query is taken off, and queries that it asked
     over other cells are left out.
     """
     score = np.zeros(count)
-    for one in seen:
+    for query, one in seen.items():
         expected = one.crowd + 0.5 * one.canaries.sum(axis=0)
         left = one.answer - expected
         if less is not None:
-            again = less.get(one.query)
+            again = less.get(query)
             if again is None or len(again.answer) != len(one.answer):
                 continue
             left = left - (again.answer - again.crowd)

@@ -1,6 +1,6 @@
 """A second opinion on what events cost: two bounds by other ways than the first accountant's.
 
-From above, Renyi divergences (Mironov 2017). From below, privacy loss distributions whose losses
+From above, Renyi divergences. From below, privacy loss distributions whose losses
 are rounded down instead of up, on a grid of their own; events for which there is none are left out,
 which can only lower it. A right epsilon lies between the two. One below both was computed from
 other events than were asked: a sampling rate that was mistaken, a step that was forgotten.
