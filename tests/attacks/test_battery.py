@@ -40,7 +40,8 @@ def test_fresh_draw_passes(real):
     assert found.exchangeable.low <= 0.5
     assert found.copies.exact.train_hits == 0
     assert found.family.p > 0.01
-    assert found.best[0].found.low < 0.5
+    # Of twenty attacks the largest 95 % bound, 3.1 standard errors of .0105 above a coin.
+    assert found.best[0].found.high < 0.55
     assert found.singling_out.many_columns.residual.low < 0
     assert found.linkability.risk.residual.low < 0.01
     assert found.closeness.closer.low < 0.5 < found.closeness.closer.high
@@ -147,6 +148,6 @@ def test_same_seed_same_findings(real):
     assert set(found) == {
         "format", "unit", "control_rows", "exchangeable", "copies", "closeness", "attacks",
         "strata", "family", "best", "singling_out", "linkability", "inference", "inference_worst",
-        "white_box", "power", "notes",
+        "white_box", "shadow", "power", "notes",
     }  # fmt: skip
     assert 0.5 < found["power"]["smallest_auc"] < 0.7

@@ -17,12 +17,15 @@ from tests.synthesizers.tables import every_kind
 from understudy.cli.replay import replay as verb
 from understudy.data import Dataset
 from understudy.errors import EngineError
+from understudy.privacy import engine_audit
+from understudy.privacy.engine_audit import audit_engine
 from understudy.privacy.mechanisms import Choice, NoisyCounts
 from understudy.privacy.neighbours import NEW_LEVEL, Neighbour, neighbours
 from understudy.privacy.replay import replay, replay_engine
 from understudy.privacy.replay_example import example
 from understudy.schema import Category, Number, Schema, Table, Unit, one_table
 from understudy.synthesizers import registry
+from understudy.synthesizers.tabular.marginals import MarginalSynthesizer
 
 
 @pytest.mark.parametrize("measure", BUGS, ids=lambda measure: measure.__name__)
@@ -212,6 +215,9 @@ def test_the_verb_says_what_was_found(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # Planted engines know the columns of the example only; canaries try another in their place.
+    tried = audit_engine(MarginalSynthesizer(), count=100, subject=engine)
+    monkeypatch.setattr(engine_audit, "audit_engine", lambda made, subject: tried)
     info = registry.EngineInfo(engine, f"{__name__}:{engine}", "", "", "", private=True)
     monkeypatch.setitem(registry.BUILT_IN, engine, info)
     with pytest.raises(typer.Exit) as stopped:

@@ -28,9 +28,11 @@ def replay(
             "engine of yours that does says so with `private = True` on its class."
         )
     report = replay_engine(made, example(), subject=engine)
+    if not json:
+        print("\n".join(report.sentences()), flush=True)
     audit = audit_engine(made, subject=engine)
     if json:
         print_json({**report.as_dict(), "audit": audit.as_dict()})
     else:
-        print("\n".join([*report.sentences(), *audit.sentences()]))
+        print("\n".join(audit.sentences()))
     raise typer.Exit(EXIT["PASS" if report.clean and audit.kept else "FAIL"])
