@@ -49,6 +49,14 @@ BUILT_IN = {
         "any single table under a privacy budget, above all a small one",
         private=True,
     ),
+    "autoregressive": EngineInfo(
+        "autoregressive",
+        "understudy.synthesizers.tabular.autoregressive:AutoregressiveSynthesizer",
+        "one network that knows each column given any of the others: conditions, imputation",
+        "torch (pip install 'understudy[deep]'); about a minute of one CPU core",
+        "conditions on any columns, missing cells to fill, likelihoods; with or without a budget",
+        private=True,
+    ),
 }
 AUTO = "auto"
 

@@ -5,6 +5,7 @@ Each level is a condition of its own, met exactly, and gets its quota of rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
-from understudy.encoding.discrete import Codes, Floats, LabelAxis
+from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
 from understudy.errors import ColumnError, ConditionError, suggest
 from understudy.runtime.random import stream
 from understudy.schema import Number, Schema
@@ -24,7 +25,9 @@ def sample_balanced(
     model: MarginalModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
 ) -> Dataset:
     """`n` rows whose `balance` column has the asked shares, and a `weight` of mean about 1."""
-    column, axis, wanted = _wanted(model, balance)
+    column, shares = one_column(model.schema, balance)
+    axis = labels_of(column, model.axes.get(column))
+    wanted = wanted_shares(column, axis, shares, lambda: model.network.shares_of(column))
     known = np.zeros(axis.size)
     known[: len(wanted)] = 1.0
     _, any_level = model.conditioned(domains, {column: known})
@@ -47,22 +50,37 @@ def sample_balanced(
     table = model.finish(draw, n, domains, seed)
     codes = axis.encode(table[column])
     weight = np.where(wanted > 0, usual / np.where(wanted > 0, wanted, 1.0), 0.0)[codes]
-    return _with_weight(model.schema, table, weight)
+    return with_weight(model.schema, table, weight)
 
 
-def _wanted(model: MarginalModel, balance: Shares) -> tuple[str, LabelAxis, Floats]:
+def one_column(schema: Schema, balance: Shares) -> tuple[str, Any]:
+    """The column to balance and what was asked of it."""
     if len(balance) != 1:
         raise ConditionError(f"balance one column at a time; {len(balance)} were given.")
     ((column, shares),) = balance.items()
-    model.schema.table().column(column)
-    axis = model.axes.get(column)
+    schema.table().column(column)
+    return column, shares
+
+
+def labels_of(column: str, axis: Axis | None) -> LabelAxis:
+    """The column's axis; raises `ColumnError` where it has no levels."""
     if not isinstance(axis, LabelAxis) or len(axis.values) == 0:
         raise ColumnError(
             f"column {column!r} has too many values, or is not learnt: no levels to balance."
         )
+    return axis
+
+
+def wanted_shares(
+    column: str, axis: LabelAxis, shares: Any, usual: Callable[[], Floats]
+) -> Floats:
+    """float64[levels]: the shares asked for; levels not named share the rest as they `usual`ly do.
+
+    Raises `ConditionError` for levels that do not exist and shares that do not sum to 1.
+    """
     levels = axis.values.to_pylist()
     if shares == "uniform":
-        return column, axis, np.full(len(levels), 1.0 / len(levels))
+        return np.full(len(levels), 1.0 / len(levels))
     asked, named = _asked(column, levels, dict(shares))
     rest = 1.0 - asked.sum()
     if rest < -1e-9 or (named.all() and abs(rest) > 1e-9):
@@ -70,9 +88,9 @@ def _wanted(model: MarginalModel, balance: Shares) -> tuple[str, LabelAxis, Floa
             f"the shares of {column!r} sum to {asked.sum():g}; they must sum to 1."
         )
     if not named.all():
-        others = model.network.shares_of(column)[: len(levels)] * ~named
+        others = usual()[: len(levels)] * ~named
         asked += max(rest, 0.0) * others / others.sum()
-    return column, axis, asked
+    return asked
 
 
 def _asked(column: str, levels: list[Any], shares: dict[Any, float]) -> tuple[Floats, Any]:
@@ -89,7 +107,8 @@ def _asked(column: str, levels: list[Any], shares: dict[Any, float]) -> tuple[Fl
     return asked, named
 
 
-def _with_weight(schema: Schema, table: pa.Table, weight: Floats) -> Dataset:
+def with_weight(schema: Schema, table: pa.Table, weight: Floats) -> Dataset:
+    """The rows with a last column of weights."""
     spec = schema.table()
     name = "weight"
     while name in spec.column_names:
