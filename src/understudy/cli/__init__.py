@@ -13,6 +13,7 @@ VERBS = {
     "run": "Split, fit, sample, evaluate, attack, decide, bundle; rerun resumes.",
     "fit": "One engine on all rows given.",
     "sample": "Rows from a fitted model.",
+    "impute": "Fills missing cells from a fitted model.",
     "audit": "Judges anybody's synthetic data.",
     "release": "Writes the bundle of a run that did not pass, stamped with its verdict.",
     "report": "Opens a run's report, compares two runs, or draws several on a frontier.",

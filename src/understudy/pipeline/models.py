@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from understudy.contracts import Model
+from understudy.data import Dataset, read
+from understudy.errors import EngineError
 from understudy.pipeline.private import require_paid
 from understudy.synthesizers.registry import load_model
 
@@ -19,3 +23,30 @@ def load(folder: str | Path) -> Model:
     model = load_model(path)
     require_paid(path)
     return model
+
+
+def imputed(
+    folder: str | Path,
+    data: Any,
+    *,
+    seed: int | None = None,
+    nulls: Sequence[str] = (),
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> tuple[Dataset, int, int]:
+    """`data` with missing cells drawn from the model in `folder`; how many were, and were not.
+
+    The data is read as the model's own columns. Raises `EngineError` for an engine that cannot.
+    """
+    model: Any = load(folder)
+    if not hasattr(model, "impute"):
+        raise EngineError(
+            f"the {model.engine} engine draws whole rows and cannot fill cells. Fit one that can: "
+            "understudy fit DATA --engine autoregressive -o MODEL"
+        )
+    rows = read(data, schema=model.schema, nulls=nulls, delimiter=delimiter, encoding=encoding)
+    made = model.impute(rows, seed=seed)
+    before, after = (
+        sum(column.null_count for column in dataset.table.columns) for dataset in (rows, made)
+    )
+    return made, before - after, after

@@ -14,11 +14,12 @@ import pyarrow as pa
 from understudy.encoding import identifiers
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.invented import invent
-from understudy.encoding.points import join_points
+from understudy.encoding.points import join_points, split_points
 from understudy.errors import ConditionError, ConstraintError
 from understudy.runtime.random import stream
 from understudy.schema import Identifier, Schema, Table
 from understudy.schema.domains import Domain
+from understudy.synthesizers.tabular.marginals.shape import readable_points
 
 TRIES = 20
 Domains = Mapping[str, Domain]
@@ -60,6 +61,11 @@ class Assembly:
                 return self.with_identifiers(joined.slice(0, n), seed)
             kept, missing = [joined], n - joined.num_rows
         raise self._short(n, n - missing, made, residual)
+
+    def forward(self, table: pa.Table) -> pa.Table:
+        """Rows of the source as rows of the learnt table; points that cannot be read are null."""
+        moved = readable_points(self.space.forward(table), self.space.spec)
+        return split_points(moved, self.space.spec)[0]
 
     def backward(self, table: pa.Table) -> pa.Table:
         """Rows of the learnt table as rows of the source, identifiers and text null."""

@@ -62,7 +62,9 @@ class Coding:
         table[self.group, self._place] = self.shares
         total = table.sum(1, keepdims=True)
         even = self._members >= 0
-        return np.where(total > 0, table / np.where(total > 0, total, 1.0), even / even.sum(1)[:, None])
+        return np.where(
+            total > 0, table / np.where(total > 0, total, 1.0), even / even.sum(1)[:, None]
+        )
 
     def encode(self, column: pa.ChunkedArray) -> list[Codes]:
         """int[n] for each token."""
@@ -78,6 +80,17 @@ class Coding:
         else:
             fine = self._drawn(tokens[0], rng, domain)
         return self.axis.decode(fine, rng, domain)
+
+    def log_inner(self, column: pa.ChunkedArray) -> Floats:
+        """float64[n]: the log share of each cell's value within what its tokens say."""
+        fine = self.axis.encode(column)
+        found = np.zeros(len(fine))
+        if isinstance(self.axis, GridAxis) and len(self.axis.starts):
+            widths = np.append(self.axis.widths, np.ones(self.axis.size - len(self.axis.starts)))
+            found -= np.log(widths[fine])
+        if self.staged:
+            return found
+        return found + np.log(np.maximum(self.inner[self.group[fine], self._place[fine]], EMPTY))
 
     def admitted(self, domain: Domain) -> tuple[Floats, Floats]:
         """[groups] and [groups, members]: the share of each that meets the condition."""

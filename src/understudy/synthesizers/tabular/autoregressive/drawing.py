@@ -17,24 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.encoding.discrete import Codes, Floats
-from understudy.synthesizers.tabular.autoregressive.coding import Coding
 from understudy.synthesizers.tabular.autoregressive.forward import Forward, State
+from understudy.synthesizers.tabular.autoregressive.gaps import Gaps
+from understudy.synthesizers.tabular.autoregressive.tokens import Codings, Tokens, places_of
 from understudy.synthesizers.tabular.particles import resample
 
 Admitted = Mapping[str, tuple[Floats, Floats]]
 """For some columns the share of each group, and of each member of a group, that is admitted."""
-Tokens = NDArray[np.int64]
-
 EMPTY = 1e-30
+TINY = 1e-12
+"""What a gap leaves of a chance where something must be drawn."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network and what its tokens mean; `order` is the columns' usual drawing order."""
+    """A network and what its tokens mean; `order` is the columns' usual drawing order.
+
+    `tilts` are factors on the chances of groups that set the columns of rows drawn in the usual
+    order right (see `tilting`), `gaps` the pairs of codes that exclude each other.
+    """
 
     forward: Forward
-    codings: Mapping[str, Coding]
+    codings: Codings
     order: tuple[str, ...]
+    gaps: Gaps = field(default_factory=dict)
     tilts: Mapping[str, Floats] = field(default_factory=dict)
 
     @cached_property
@@ -56,24 +62,27 @@ class Drawing:
         ahead = sum(len(self.places[n]) for n in names)
         size = particles if ahead > 1 else rows
         codes, state = np.zeros((size, self.tokens), np.int64), self.forward.blank(size)
-        mass, blank = 1.0, True
+        seen: list[int] = []
+        mass = 1.0
         for name in (*names, *free):
             for k, token in enumerate(self.places[name]):
-                chances = self._chances(state, name, token, blank)
-                blank = False
+                chances = self.chances(state, codes, name, token, seen)
                 if name in admitted:
-                    share = admitted[name]
-                    chances = chances * (share[1][codes[:, token - 1]] if k else share[0])
+                    share = admitted[name][1][codes[:, token - 1]] if k else admitted[name][0]
+                    chances = chances * share
                     weight = np.broadcast_to(chances.sum(1, dtype=np.float64), len(codes))
                     mass *= float(weight.mean())
                     if mass <= EMPTY:
                         return None
                     ahead -= 1
+                elif not admitted and not k and name in self.tilts:
+                    chances = chances * self.tilts[name]
                 codes[:, token] = pick(chances, len(codes), rng)
                 if name in admitted and size > 1 and len(chances) > 1:
                     kept = resample(weight, size if ahead else rows, rng)
                     codes, state = codes[kept], state[kept]
                 self.forward.see(state, token, codes[:, token])
+                seen.append(token)
         return codes[:rows], mass
 
     def fill(
@@ -81,7 +90,7 @@ class Drawing:
     ) -> Tokens:
         """`codes` [rows, tokens] with those that are not `known` drawn given those that are, and
         given each other."""
-        codes, state = codes.copy(), self.forward.blank(len(codes))
+        codes, known, state = codes.copy(), known.copy(), self.forward.blank(len(codes))
         for token in range(self.tokens):
             rows = np.flatnonzero(known[:, token])
             self.forward.see(state, token, codes[rows, token], rows)
@@ -91,39 +100,48 @@ class Drawing:
                 if len(rows) == 0:
                     continue
                 chances = self.forward.chances(state[rows], token)
+                for one in range(self.tokens):
+                    if (one, token) in self.gaps:
+                        open_ = self.gaps[one, token][codes[rows, one]]
+                        chances *= np.where(known[rows, one, None] & ~open_, TINY, 1.0)
                 if name in admitted:
                     share = admitted[name]
                     chances = chances * (share[1][codes[rows, token - 1]] if k else share[0])
                 codes[rows, token] = pick(chances, len(rows), rng)
+                known[rows, token] = True
                 self.forward.see(state, token, codes[rows, token], rows)
         return codes
 
     def log_chances(self, codes: Tokens, order: Sequence[str]) -> Floats:
         """float64 [rows, tokens]: the log probability of each token given those before it."""
         found, state = np.zeros(codes.shape), self.forward.blank(len(codes))
-        blank = True
+        seen: list[int] = []
         for name in order:
             for token in self.places[name]:
-                chances = self._chances(state, name, token, blank)
-                blank = False
+                chances = self.chances(state, codes, name, token, seen)
                 rows = np.arange(len(codes)) if len(chances) > 1 else np.zeros(len(codes), int)
                 own = chances[rows, codes[:, token]]
                 found[:, token] = np.log(np.maximum(own, EMPTY))
                 self.forward.see(state, token, codes[:, token])
+                seen.append(token)
         return found
 
-    def _chances(self, state: State, name: str, token: int, blank: bool) -> Any:
-        """[rows, codes]; a single row where nothing was seen yet: the column's own shares."""
-        return self.codings[name].margin[None] if blank else self.forward.chances(state, token)
-
-
-def places_of(codings: Mapping[str, Coding]) -> dict[str, tuple[int, ...]]:
-    """The tokens of each column, numbered in the order of the columns."""
-    places, first = {}, 0
-    for name, coding in codings.items():
-        places[name] = tuple(range(first, first + len(coding.sizes)))
-        first += len(coding.sizes)
-    return places
+    def chances(
+        self, state: State, codes: Tokens, name: str, token: int, seen: Sequence[int]
+    ) -> NDArray[Any]:
+        """[rows, codes] given the tokens `seen`; a single row where none was: the column's own."""
+        if not seen:
+            return self.codings[name].margin[None]
+        chances = self.forward.chances(state, token)
+        barred = [one for one in seen if (one, token) in self.gaps]
+        if not barred:
+            return chances
+        free = chances.copy()
+        for one in barred:
+            free *= self.gaps[one, token][codes[:, one]]
+        total = free.sum(1, keepdims=True)
+        # Where what is seen excludes everything, it is an exception itself and excludes nothing.
+        return np.where(total > 0, free / np.where(total > 0, total, 1.0), chances)
 
 
 def pick(chances: Any, rows: int, rng: np.random.Generator) -> Codes:

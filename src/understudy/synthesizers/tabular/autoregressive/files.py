@@ -1,4 +1,4 @@
-"""The autoregressive model on disk: JSON for what it is, safetensors for arrays, Parquet for labels.
+"""The autoregressive model on disk: JSON, safetensors for arrays, Parquet for labels.
 
     model.json             format, engine, configuration, schema, codings and drawing order
     network.safetensors    the network's weights, by the names of its module
@@ -34,9 +34,10 @@ from understudy.errors import FormatError
 from understudy.schema import Schema, Table
 from understudy.synthesizers.tabular.assembly import Assembly
 from understudy.synthesizers.tabular.autoregressive.coding import Coding
-from understudy.synthesizers.tabular.autoregressive.drawing import Drawing, places_of
+from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import checked
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
+from understudy.synthesizers.tabular.autoregressive.tokens import sizes_of
 
 FORMAT = 1
 CARD = "model.json"
@@ -62,6 +63,9 @@ def save(model: AutoregressiveModel, path: Path) -> None:
     }
     for i, name in enumerate(drawing.tilts):
         arrays[f"tilt/{i}"] = drawing.tilts[name]
+    for (one, other), open_ in drawing.gaps.items():
+        if one < other:
+            arrays[f"gap/{one}/{other}"] = open_
     pq.write_table(assembly.types.empty_table(), building / "types.parquet")
     pq.write_table(assembly.learnt_types.empty_table(), building / "learnt_types.parquet")
     if assembly.identifiers is not None:
@@ -115,10 +119,9 @@ def load(path: Path) -> AutoregressiveModel:
             name: _coding_in(i, name, told, arrays, learnt_types, path)
             for i, (name, told) in enumerate(card["codings"].items())
         }
-        sizes = [size for coding in codings.values() for size in coding.sizes]
-        forward = checked(sizes, load_file(path / "network.safetensors"))
+        forward = checked(sizes_of(codings), load_file(path / "network.safetensors"))
         order = tuple(card["order"])
-        if set(order) != set(places_of(codings)):
+        if set(order) != set(codings):
             raise FormatError(f"the model in {path} is damaged: its order is not of its columns.")
         tilts = {name: arrays[f"tilt/{i}"] for i, name in enumerate(card["tilted"])}
         assembly = Assembly(
@@ -133,12 +136,12 @@ def load(path: Path) -> AutoregressiveModel:
             config=AutoregressiveSynthesizer(**card["config"]),
             rows=card["rows"],
             assembly=assembly,
-            drawing=Drawing(forward, codings, order, tilts),
+            drawing=Drawing(forward, codings, order, _gaps_in(arrays), tilts),
             private=card["private"],
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, SafetensorError) as error:
         raise FormatError(
-            f"the model in {path} is damaged: {error}. Fit it again, or copy the whole folder again."
+            f"the model in {path} is damaged: {error}. Fit it again, or copy the whole folder."
         ) from error
 
 
@@ -160,9 +163,18 @@ def _check_whole(folder: Path, files: Mapping[str, str]) -> None:
     if wrong:
         state = "is missing" if wrong[0] not in found else "was changed or cut short"
         raise FormatError(
-            f"the model in {folder} is damaged: {wrong[0]} {state}. Fit it again, or copy the whole "
-            "folder again."
+            f"the model in {folder} is damaged: {wrong[0]} {state}. Fit it again, or copy the "
+            "whole folder."
         )
+
+
+def _gaps_in(arrays: Arrays) -> dict[tuple[int, int], Any]:
+    gaps: dict[tuple[int, int], Any] = {}
+    for name, open_ in arrays.items():
+        if name.startswith("gap/"):
+            one, other = map(int, name.split("/")[1:])
+            gaps[one, other], gaps[other, one] = open_, open_.T.copy()
+    return gaps
 
 
 def _coding_out(i: int, coding: Coding, arrays: Arrays, folder: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Forward:
             state[rows] += change
 
     def chances(self, state: State, token: int) -> NDArray[np.float32]:
-        """float32 [rows, codes]: the distribution of a token given what each row's state has seen."""
+        """float32 [rows, codes]: the distribution of a token given what each row has seen."""
         place = slice(self._heads[token], self._heads[token + 1])
         head, bias = self.weights["heads.weight"][place], self.weights["heads.bias"][place]
         found = np.empty((len(state), self.sizes[token]), np.float32)

@@ -23,7 +23,8 @@ from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
 from understudy.schema.conditions import parse_where
 from understudy.synthesizers.tabular.assembly import Assembly, Domains
-from understudy.synthesizers.tabular.autoregressive.drawing import Admitted, Drawing, Tokens
+from understudy.synthesizers.tabular.autoregressive.drawing import Admitted, Drawing
+from understudy.synthesizers.tabular.autoregressive.tokens import Tokens
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.engine import AutoregressiveSynthesizer
@@ -95,6 +96,22 @@ class AutoregressiveModel:
                 self.schema, {spec.name: self.assembly.finish(draw, n, domains, seed)}
             )
         return dataset if self.to_frame is None else self.to_frame(dataset)
+
+    def impute(self, data: Any, *, seed: int | None = None) -> Dataset:
+        """`data` with its missing cells drawn given the others; see `filling.filled`."""
+        from understudy.data import read
+        from understudy.synthesizers.tabular.autoregressive.filling import filled
+
+        dataset = data if isinstance(data, Dataset) else read(data)
+        return filled(self, dataset, self.config.seed if seed is None else seed)
+
+    def log_likelihood(self, data: Any, *, order: Sequence[str] | None = None) -> Floats:
+        """float64 [rows]: see `filling.log_likelihood`."""
+        from understudy.data import read
+        from understudy.synthesizers.tabular.autoregressive.filling import log_likelihood
+
+        dataset = data if isinstance(data, Dataset) else read(data)
+        return log_likelihood(self, dataset, order)
 
     def admitted(self, domains: Domains, also: Mapping[str, Floats] | None = None) -> Admitted:
         """Conditions as shares of codes; `also` admits groups besides. Raises where a column takes

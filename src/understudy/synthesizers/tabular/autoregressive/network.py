@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from understudy.encoding.discrete import Floats
@@ -59,6 +60,11 @@ class Network(nn.Module):
             for j, part in enumerate(parts)
         ]
         return torch.stack(each, 1)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The parameters by name."""
+        state = self.state_dict()
+        return {name: value.detach().cpu().float().numpy().copy() for name, value in state.items()}
 
     @torch.no_grad()
     def start_at(self, shares: Sequence[Floats], rows: float) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.encoding.columns import FEW_VALUES, HEAVY
-from understudy.encoding.discrete import FARTHEST, Axis, Floats, GridAxis, LabelAxis, Line, Steps
+from understudy.encoding.discrete import FARTHEST, Axis, GridAxis, LabelAxis, Line, Steps
 from understudy.encoding.known import Known
 from understudy.encoding.private_bins import FINE
 from understudy.schema import Category, Column
@@ -100,5 +100,3 @@ def _light_starts(
         cuts = np.unique(cuts[cuts < len(inside)])
         starts += [int(v) for v in values[inside[cuts]]]
     return np.array(sorted(set(starts)), np.int64)
-
-

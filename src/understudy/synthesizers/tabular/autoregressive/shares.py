@@ -1,4 +1,4 @@
-"""Shares as asked: each level is a condition of its own, met exactly, and gets its quota of rows."""
+"""Shares as asked: each level is a condition of its own and gets its quota of rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def sample_balanced(
     axis = labels_of(column, None if coding is None else coding.axis)
     assert coding is not None
     if coding.staged:
-        raise ColumnError(f"column {column!r} has too many levels to balance: {len(axis.values):,}.")
+        raise ColumnError(
+            f"column {column!r} has {len(axis.values):,} levels: too many to balance."
+        )
     wanted = wanted_shares(column, axis, shares, lambda: coding.margin)
     by_level = {
         int(level): model.admitted(domains, {column: _only(coding, int(level))})

@@ -100,6 +100,26 @@ def train(
     _fill(list(network.parameters()), kept)
 
 
+@contextmanager
+def on_threads(threads: int, seed: int) -> Iterator[None]:
+    """Torch with so many threads, and its generator at a seed; both are put back."""
+    before, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_rng_state(state)
+
+
+def device_of(name: str) -> str:
+    """torch's name of a device; `auto` is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def mean_loss(network: Network, codes: Tensor, masks: Masks, uniform: Tensor) -> Tensor:
     """The mean over rows of the loss, in nats a row."""
     seen = masks.seen(uniform)
@@ -114,17 +134,22 @@ def pace(done: float) -> float:
 class Average:
     """An exponential average of a network's weights over steps."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, decay: float = DECAY) -> None:
+        self._decay = decay
         self._now = list(network.parameters())
         self._mean = self._copied(self._now)
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
-        decay = min(DECAY, (1 + step) / (10 + step))
+        decay = min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._mean, self._now, 1 - decay)
 
     def copy(self) -> list[Tensor]:
         return self._copied(self._mean)
+
+    def keep(self) -> None:
+        """The network with the averaged weights, for good."""
+        _fill(self._now, self._mean)
 
     @contextmanager
     def inside(self) -> Iterator[None]:

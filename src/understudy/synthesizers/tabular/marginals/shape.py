@@ -51,7 +51,7 @@ class Shape:
         """Rows in the shape; under a budget, points that cannot be read count as missing."""
         moved = self.space.forward(table)
         if self.robust:
-            moved = _readable(moved, self.space.spec)
+            moved = readable_points(moved, self.space.spec)
         return split_points(moved, self.space.spec)[0]
 
 
@@ -74,7 +74,7 @@ def _space(spec: Table, types: pa.Schema) -> Reparametrisation:
     return Reparametrisation.fit(types.empty_table(), spec)
 
 
-def _readable(table: pa.Table, spec: Table) -> pa.Table:
+def readable_points(table: pa.Table, spec: Table) -> pa.Table:
     """Points that are not `latitude,longitude` as missing: no row may stop the run."""
     for place, column in enumerate(spec.columns):
         if column.kind == "geo" and column.axis == "point":

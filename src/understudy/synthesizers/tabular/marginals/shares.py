@@ -71,9 +71,7 @@ def labels_of(column: str, axis: Axis | None) -> LabelAxis:
     return axis
 
 
-def wanted_shares(
-    column: str, axis: LabelAxis, shares: Any, usual: Callable[[], Floats]
-) -> Floats:
+def wanted_shares(column: str, axis: LabelAxis, shares: Any, usual: Callable[[], Floats]) -> Floats:
     """float64[levels]: the shares asked for; levels not named share the rest as they `usual`ly do.
 
     Raises `ConditionError` for levels that do not exist and shares that do not sum to 1.

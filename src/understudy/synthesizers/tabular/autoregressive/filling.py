@@ -1,0 +1,161 @@
+"""Missing cells drawn from the model given the cells that are there, and how likely a record is.
+
+A cell that is there stays as it is; one that the model cannot read (a label it never met) is taken
+as not seen. Identifiers and free text are never made up here, and stay missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.data import Dataset
+from understudy.encoding.constraints import violations
+from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
+from understudy.errors import ColumnError
+from understudy.runtime.random import stream
+from understudy.schema.domains import Domain
+from understudy.synthesizers.tabular.autoregressive.tokens import encoded
+
+if TYPE_CHECKING:
+    from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
+
+SHARD = 16_384
+PRESENT = Domain()
+"""Anything but missing."""
+
+
+def filled(model: AutoregressiveModel, dataset: Dataset, seed: int) -> Dataset:
+    """`dataset` with its missing cells drawn; every other cell is as it was.
+
+    A row in which what was drawn would break a declared constraint keeps its missing cells. Raises
+    `ColumnError` for columns or types that are not those learnt.
+    """
+    table = as_learnt(model, dataset)
+    rows = model.assembly.forward(table)
+    made = model.assembly.backward(_drawn(model, rows, seed))
+    arrays = []
+    for name in table.column_names:
+        gone = table[name].is_null()
+        arrays.append(
+            pc.if_else(gone, made[name], table[name]) if name in made.column_names else table[name]
+        )
+    whole = pa.table(arrays, schema=table.schema)
+    broken = np.zeros(table.num_rows, bool)
+    for rule in model.schema.table().constraints:
+        broken |= violations(rule, whole, whole) & ~violations(rule, table, whole)
+    if broken.any():
+        keep = pa.array(broken)
+        arrays = [pc.if_else(keep, table[name], whole[name]) for name in table.column_names]
+        whole = pa.table(arrays, schema=table.schema)
+    return Dataset(dataset.schema, {dataset.schema.table().name: whole})
+
+
+def log_likelihood(
+    model: AutoregressiveModel, dataset: Dataset, order: Sequence[str] | None = None
+) -> Floats:
+    """float64 [rows]: the log probability, in nats, of each record's learnt cells.
+
+    The chain rule in `order` (all learnt columns; None: the usual one), each cell's probability
+    given those before it. A number counts with the probability of its own step on the column's
+    line, so columns of one unit more add what they should. Cells the model cannot make count with
+    about -69.
+    """
+    drawing = model.drawing
+    names = tuple(drawing.order if order is None else order)
+    if sorted(names) != sorted(drawing.codings):
+        raise ColumnError(
+            f"an order names every learnt column once: {', '.join(drawing.codings)}; found "
+            f"{', '.join(names)}."
+        )
+    table = model.assembly.forward(as_learnt(model, dataset))
+    total = np.zeros(table.num_rows)
+    for start in range(0, table.num_rows, SHARD):
+        part = table.slice(start, SHARD)
+        total[start : start + SHARD] = drawing.log_chances(
+            encoded(part, drawing.codings), names
+        ).sum(1)
+    for name, coding in drawing.codings.items():
+        known = readable(coding.axis, table[name]) | _missing(table[name])
+        total += np.where(known, coding.log_inner(table[name]), np.log(1e-30))
+    return total
+
+
+def as_learnt(model: AutoregressiveModel, dataset: Dataset) -> pa.Table:
+    """The dataset's table with the columns and types that were learnt."""
+    types = model.assembly.types
+    if set(dataset.table.column_names) != set(types.names):
+        raise ColumnError(
+            f"the model knows the columns {', '.join(types.names)}; the data has "
+            f"{', '.join(dataset.table.column_names)}. Give it the same columns."
+        )
+    arrays = []
+    for field in types:
+        try:
+            arrays.append(dataset.table[field.name].cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ColumnError(
+                f"column {field.name!r} was learnt as {field.type}, and the data's cannot be read "
+                f"as that: {error}"
+            ) from None
+    return pa.table(arrays, schema=types)
+
+
+def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """bool[n]: the cells that hold a value which the axis knows."""
+    if isinstance(axis, LabelAxis):
+        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
+        if known is None:
+            return np.zeros(len(column), bool)
+        return np.asarray(known.to_numpy(), bool) & ~_missing(column)
+    _, missing = axis.line.steps(column)
+    return ~missing & bool(len(axis.starts))
+
+
+def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return np.asarray(column.is_null().to_numpy(), bool)
+
+
+def _drawn(model: AutoregressiveModel, table: pa.Table, seed: int) -> pa.Table:
+    """Rows of the learnt table with every missing cell drawn."""
+    drawing = model.drawing
+    admitted: dict[str, Any] = {
+        name: coding.admitted(PRESENT)
+        for name, coding in drawing.codings.items()
+        if coding.admitted(PRESENT)[0].any()
+    }
+    parts = []
+    for number, start in enumerate(range(0, table.num_rows, SHARD)):
+        part = table.slice(start, SHARD)
+        rng = stream(seed, "fill", number)
+        known = np.zeros((part.num_rows, drawing.tokens), bool)
+        for name, tokens in drawing.places.items():
+            for token in tokens:
+                known[:, token] = readable(drawing.codings[name].axis, part[name])
+        codes = drawing.fill(encoded(part, drawing.codings), known, admitted, rng)
+        arrays = {
+            name: _joined(drawing.codings[name], codes, tokens, part[name], rng, name in admitted)
+            for name, tokens in drawing.places.items()
+        }
+        parts.append(pa.table(arrays))
+    return pa.concat_tables(parts)
+
+
+def _joined(
+    coding: Any,
+    codes: Codes,
+    tokens: Sequence[int],
+    column: pa.ChunkedArray,
+    rng: np.random.Generator,
+    makeable: bool,
+) -> pa.Array:
+    """The column, its missing cells as drawn."""
+    if not makeable:
+        return column
+    made = coding.decode([codes[:, token] for token in tokens], rng, PRESENT)
+    return pc.if_else(column.is_null(), made, column)

@@ -1,0 +1,231 @@
+"""From rows to a network that draws them: openly, or through the private door.
+
+Openly the codes, the gaps and the columns' shares are read off the rows, and a tenth of them
+decides when training stops. Under a budget everything is asked of the session: the columns first
+(see `budget`), then one training; nothing else looks at a row, and gaps are not looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from understudy.data import Dataset
+from understudy.encoding.discrete import LabelAxis
+from understudy.encoding.private_bins import learn
+from understudy.errors import EngineError
+from understudy.privacy.session import Private, Session
+from understudy.runtime.progress import Progress, ProgressEvent
+from understudy.runtime.random import stream
+from understudy.schema import Table
+from understudy.synthesizers.tabular.autoregressive.budget import (
+    ColumnPlan,
+    plan_columns,
+    plan_training,
+)
+from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
+from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
+from understudy.synthesizers.tabular.autoregressive.forward import Forward
+from understudy.synthesizers.tabular.autoregressive.gaps import Gaps, find_gaps
+from understudy.synthesizers.tabular.autoregressive.reading import read_codings
+from understudy.synthesizers.tabular.autoregressive.tilting import tilted
+from understudy.synthesizers.tabular.autoregressive.tokens import (
+    Codings,
+    encoded,
+    in_order,
+    leaders_of,
+    places_of,
+    shares_of,
+    sizes_of,
+)
+from understudy.synthesizers.tabular.marginals.oneway import row_total, smooth
+from understudy.synthesizers.tabular.marginals.shape import Shape
+
+if TYPE_CHECKING:
+    from understudy.synthesizers.tabular.autoregressive.engine import AutoregressiveSynthesizer
+    from understudy.synthesizers.tabular.autoregressive.masks import Masks
+    from understudy.synthesizers.tabular.autoregressive.network import Network
+
+LABELS = 200
+"""Columns with more labels are told in two stages."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How finely columns are cut and how large the network is."""
+
+    bins: int
+    dim: int
+    width: int
+    depth: int
+    rate: float
+
+
+OPEN = Size(bins=100, dim=16, width=256, depth=2, rate=3e-3)
+PRIVATE = Size(bins=32, dim=8, width=128, depth=1, rate=3e-3)
+"""Noise falls on every weight, so under a budget there are fewer of them."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a fit found; `rows` is counted, or bought."""
+
+    shape: Shape
+    drawing: Drawing
+    rows: int
+
+
+def learn_openly(
+    config: AutoregressiveSynthesizer, dataset: Dataset, spec: Table, progress: Progress
+) -> Learnt:
+    """Without a budget; raises `EngineError` for a table without rows."""
+    from understudy.synthesizers.tabular.autoregressive.training import Schedule, train
+
+    if dataset.table.num_rows == 0:
+        raise EngineError(f"table {spec.name!r} has no rows to learn from.")
+    size = config.size(OPEN)
+    shape = Shape.of_data(dataset.table, spec)
+    table = shape.forward(dataset.table)
+    codings = read_codings(table, shape.spec.learnt, shape.known, size.bins, LABELS)
+    _tell_staged(codings, progress)
+    codes = encoded(table, codings)
+    order = drawing_order(codings, config.target)
+    schedule = Schedule(config.epochs, config.batch, size.rate, config.seed)
+
+    def fit(network: Network) -> None:
+        import torch
+
+        train(network, torch.from_numpy(codes), _masks(codings, order), schedule, progress)
+
+    forward = _fitted(config, size, codings, len(codes), fit)
+    alone = [tokens[0] for tokens in places_of(codings).values()]
+    gaps = find_gaps(codes, forward.sizes, alone)
+    return Learnt(shape, _drawing(config, forward, codings, order, gaps), len(codes))
+
+
+def learn_privately(
+    config: AutoregressiveSynthesizer,
+    dataset: Dataset,
+    spec: Table,
+    session: Session,
+    progress: Progress,
+) -> Learnt:
+    """Within the session's budget; raises `BudgetError` when that is too little for this table."""
+    from understudy.privacy.dpsgd import Records
+    from understudy.synthesizers.tabular.autoregressive.private_training import train_privately
+
+    size = config.size(PRIVATE)
+    shape = Shape.public(spec, dataset.table.schema.remove_metadata())
+    rows = session.admit(dataset)
+    asked = plan_columns(shape.spec.learnt, shape.known, session.budget, rows.rows_per_unit)
+    session.reserve_plan(asked.events)
+    codings, total = _bought(rows, shape, asked, session.budget.epsilon, size, progress)
+    order = drawing_order(codings, config.target)
+    unit = dataset.schema.unit.column
+    plan = plan_training(
+        total,
+        session.budget,
+        rows.rows_per_unit,
+        (*session.before, *asked.events),
+        unit or "row",
+    )
+    session.reserve_plan([plan.event])
+
+    def fit(network: Network) -> None:
+        import torch
+
+        def work(admitted: Dataset) -> None:
+            codes = torch.from_numpy(encoded(shape.forward(admitted.table), codings))
+            records = Records(codes, unit_of=_units(admitted, unit))
+            masks = _masks(codings, order)
+            train_privately(network, records, masks, plan, session, size.rate, progress)
+
+        rows.map(work)
+
+    forward = _fitted(config, size, codings, total, fit)
+    return Learnt(shape, _drawing(config, forward, codings, order, {}), max(1, round(total)))
+
+
+def drawing_order(codings: Codings, target: str | None) -> tuple[str, ...]:
+    """The table's own order, the target last: it is then drawn from all that is known."""
+    names = [name for name in codings if name != target]
+    return (*names, target) if target is not None and target in codings else tuple(names)
+
+
+def _bought(
+    rows: Private[Dataset],
+    shape: Shape,
+    plan: ColumnPlan,
+    epsilon: float,
+    size: Size,
+    progress: Progress,
+) -> tuple[dict[str, Coding], float]:
+    """The codings and the number of rows, both from answers to the column queries."""
+    columns = shape.spec.learnt
+    mechanisms = {query.name: query.mechanism for query in plan.queries}
+    table = rows.map(lambda admitted: shape.forward(admitted.table))
+    binned = {}
+    for i, column in enumerate(columns):
+        progress(ProgressEvent("fit", i, 2 * len(columns), f"column {column.name!r}"))
+        type = shape.types.field(column.name).type
+        binned[column.name] = learn(table, column, type, shape.known[column.name], mechanisms)
+    total = row_total(list(binned.values()), epsilon)
+    codings = {
+        name: coded(column.axis, smooth(column, total), size.bins, LABELS)
+        for name, column in binned.items()
+    }
+    return codings, total
+
+
+def _fitted(
+    config: AutoregressiveSynthesizer,
+    size: Size,
+    codings: Codings,
+    rows: float,
+    fit: Callable[[Network], None],
+) -> Forward:
+    from understudy.synthesizers.tabular.autoregressive.network import Network
+    from understudy.synthesizers.tabular.autoregressive.training import device_of, on_threads
+
+    with on_threads(config.threads, config.seed):
+        network = Network(sizes_of(codings), size.dim, size.width, size.depth)
+        network.start_at(shares_of(codings), rows)
+        fit(network.to(device_of(config.device)))
+        return Forward(sizes_of(codings), network.arrays())
+
+
+def _drawing(
+    config: AutoregressiveSynthesizer,
+    forward: Forward,
+    codings: Codings,
+    order: tuple[str, ...],
+    gaps: Gaps,
+) -> Drawing:
+    return tilted(Drawing(forward, codings, order, gaps), stream(config.seed, "tilt"))
+
+
+def _masks(codings: Codings, order: Sequence[str]) -> Masks:
+    from understudy.synthesizers.tabular.autoregressive.masks import Masks
+
+    return Masks(in_order(codings, order), leaders_of(codings))
+
+
+def _units(dataset: Dataset, column: str | None) -> NDArray[np.int64] | None:
+    """A number for the unit of each row; None when every row is one."""
+    if column is None:
+        return None
+    codes = dataset.table[column].combine_chunks().dictionary_encode().indices
+    return np.asarray(codes.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _tell_staged(codings: Codings, progress: Progress) -> None:
+    for name, coding in codings.items():
+        if coding.staged and isinstance(coding.axis, LabelAxis):
+            labels = len(coding.axis.values)
+            note = f"column {name!r} has {labels:,} labels: learnt in two stages"
+            progress(ProgressEvent("fit", 0, 0, note))
