@@ -4,12 +4,16 @@ Fitted on the published training split, as many rows drawn as it has, judged aga
 test split by `understudy.evaluate`. CPU-seconds are those of a whole process: reading, fitting,
 drawing, writing. Copies are shares of the records that occur once, learnt from (T) and held back
 (H).
+
+    python -m benchmarks quality                            the tree engine, all tables
+    python -m benchmarks.quality autoregressive adult       another engine, on the tables named
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import cost_of, table
@@ -18,15 +22,16 @@ from benchmarks.tables import task
 NAMES = ("adult", "default", "shoppers", "beijing")
 
 
-def run() -> None:
+def run(engine: str = "tree", names: Sequence[str] = NAMES) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in NAMES:
+        for name in names:
             made = Path(folder) / f"{name}.parquet"
-            cost = cost_of([sys.executable, "-m", "benchmarks.quality", name, str(made)])
+            command = [sys.executable, "-m", "benchmarks.quality", "make", engine, name, str(made)]
+            cost = cost_of(command)
             rows.append([name, f"{cost.cpu:.1f}", *judge(name, made)])
     table(
-        "Quality of the tree engine",
+        f"Quality of the {engine} engine",
         [
             "table",
             "CPU-s",
@@ -72,15 +77,18 @@ def judge(name: str, made: Path) -> list[str]:
     ]
 
 
-def make(name: str, path: str) -> None:
+def make(engine: str, name: str, path: str) -> None:
     """Fit and sample, as a user would."""
     from understudy.data import write
-    from understudy.synthesizers.tabular.tree import TreeSynthesizer
+    from understudy.synthesizers.registry import create
 
     found = task(name)
-    model = TreeSynthesizer(target=found.target).fit(found.train)
+    model = create(engine, target=found.target).fit(found.train)
     write(model.sample(found.train.num_rows), path)
 
 
 if __name__ == "__main__":
-    make(*sys.argv[1:])
+    if sys.argv[1] == "make":
+        make(*sys.argv[2:])
+    else:
+        run(sys.argv[1], sys.argv[2:] or NAMES)

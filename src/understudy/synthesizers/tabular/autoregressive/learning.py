@@ -36,6 +36,7 @@ from understudy.synthesizers.tabular.autoregressive.reading import read_codings
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
 from understudy.synthesizers.tabular.autoregressive.tokens import (
     Codings,
+    Tokens,
     encoded,
     in_order,
     leaders_of,
@@ -140,8 +141,8 @@ def learn_privately(
         import torch
 
         def work(admitted: Dataset) -> None:
-            codes = torch.from_numpy(encoded(shape.forward(admitted.table), codings))
-            records = Records(codes, unit_of=_units(admitted, unit))
+            codes, units = _by_unit(encoded(shape.forward(admitted.table), codings), admitted, unit)
+            records = Records(torch.from_numpy(codes), unit_of=units)
             masks = _masks(codings, order)
             train_privately(network, records, masks, plan, session, size.rate, progress)
 
@@ -215,12 +216,20 @@ def _masks(codings: Codings, order: Sequence[str]) -> Masks:
     return Masks(in_order(codings, order), leaders_of(codings))
 
 
-def _units(dataset: Dataset, column: str | None) -> NDArray[np.int64] | None:
-    """A number for the unit of each row; None when every row is one."""
+def _by_unit(
+    codes: Tokens, dataset: Dataset, column: str | None
+) -> tuple[Tokens, NDArray[np.int64] | None]:
+    """The rows and a number for the unit of each; None when every row is a unit.
+
+    Rows of a unit come in an order that is their own, so that units with equal rows are equal, and
+    replay can exchange them.
+    """
     if column is None:
-        return None
-    codes = dataset.table[column].combine_chunks().dictionary_encode().indices
-    return np.asarray(codes.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+        return codes, None
+    found = dataset.table[column].combine_chunks().dictionary_encode().indices
+    units = np.asarray(found.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+    order = np.lexsort((*codes.T, units))
+    return codes[order], units[order]
 
 
 def _tell_staged(codings: Codings, progress: Progress) -> None:
