@@ -45,6 +45,9 @@ def costs(plan: Plan) -> str:
         name = f"{first.name} to {rest[-1].name.removeprefix(stem)}" if rest else first.name
         each = ", each" if rest else ""
         lines.append(f"{name}: {_told(first.event)}{each}; buys {first.buys}")
+    rest = getattr(asked, "rest", "")
+    if rest:
+        lines.append(rest)
     lines.append("nothing was spent")
     return "".join(f"# {line}\n" for line in lines)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from understudy.encoding.known import Known
 from understudy.encoding.private_bins import queries_of
@@ -36,6 +37,11 @@ class ColumnPlan:
     """The queries about the columns, in the order they are asked."""
 
     queries: tuple[PlannedQuery, ...]
+
+    rest: ClassVar[str] = (
+        "training: what is left of the budget, by DP-SGD in steps that follow from how many rows "
+        "there are; buys the network"
+    )
 
     @property
     def events(self) -> tuple[Event, ...]:

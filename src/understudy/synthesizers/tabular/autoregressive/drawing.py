@@ -33,8 +33,9 @@ TINY = 1e-12
 class Drawing:
     """A network and what its tokens mean; `order` is the columns' usual drawing order.
 
-    `tilts` are factors on the chances of groups that set the columns of rows drawn in the usual
-    order right (see `tilting`), `gaps` the pairs of codes that exclude each other.
+    `gaps` are pairs of codes that exclude each other, `tilts` factors that set the columns of rows
+    drawn in the usual order right (see `tilting`), `blends` the shares by which columns' own
+    distributions are mixed with the network's (see `blending`).
     """
 
     forward: Forward
@@ -42,6 +43,7 @@ class Drawing:
     order: tuple[str, ...]
     gaps: Gaps = field(default_factory=dict)
     tilts: Mapping[str, Floats] = field(default_factory=dict)
+    blends: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, tuple[int, ...]]:
@@ -99,7 +101,7 @@ class Drawing:
                 rows = np.flatnonzero(~known[:, token])
                 if len(rows) == 0:
                     continue
-                chances = self.forward.chances(state[rows], token)
+                chances = self.expected(state[rows], name, token)
                 for one in range(self.tokens):
                     if (one, token) in self.gaps:
                         open_ = self.gaps[one, token][codes[rows, one]]
@@ -126,13 +128,22 @@ class Drawing:
                 seen.append(token)
         return found
 
+    def expected(self, state: State, name: str, token: int) -> NDArray[np.float32]:
+        """[rows, codes]: what the network expects, mixed with the column's own shares."""
+        chances = self.forward.chances(state, token)
+        share = self.blends.get(name, 0.0)
+        if share == 0.0 or token != self.places[name][0]:
+            return chances
+        margin = self.codings[name].margin.astype(np.float32)
+        return (1 - np.float32(share)) * chances + np.float32(share) * margin
+
     def chances(
         self, state: State, codes: Tokens, name: str, token: int, seen: Sequence[int]
     ) -> NDArray[Any]:
         """[rows, codes] given the tokens `seen`; a single row where none was: the column's own."""
         if not seen:
             return self.codings[name].margin[None]
-        chances = self.forward.chances(state, token)
+        chances = self.expected(state, name, token)
         barred = [one for one in seen if (one, token) in self.gaps]
         if not barred:
             return chances

@@ -55,7 +55,7 @@ class AutoregressiveSynthesizer:
     width: int | None = None
     depth: int | None = None
     rate: float | None = None
-    epochs: int = 30
+    epochs: int = 50
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

@@ -23,6 +23,7 @@ from understudy.privacy.session import Private, Session
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.runtime.random import stream
 from understudy.schema import Table
+from understudy.synthesizers.tabular.autoregressive.blending import blended
 from understudy.synthesizers.tabular.autoregressive.budget import (
     ColumnPlan,
     plan_columns,
@@ -31,7 +32,7 @@ from understudy.synthesizers.tabular.autoregressive.budget import (
 from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import Forward
-from understudy.synthesizers.tabular.autoregressive.gaps import Gaps, find_gaps
+from understudy.synthesizers.tabular.autoregressive.gaps import find_gaps
 from understudy.synthesizers.tabular.autoregressive.reading import read_codings
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
 from understudy.synthesizers.tabular.autoregressive.tokens import (
@@ -68,8 +69,11 @@ class Size:
 
 
 OPEN = Size(bins=100, dim=16, width=256, depth=2, rate=3e-3)
-PRIVATE = Size(bins=32, dim=8, width=128, depth=1, rate=3e-3)
+PRIVATE = Size(bins=32, dim=8, width=128, depth=1, rate=1e-2)
 """Noise falls on every weight, so under a budget there are fewer of them."""
+
+EMPHASIS = 3.0
+"""How often the target's loss counts under a budget, where one clipped gradient serves all."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,11 @@ def learn_openly(
     config: AutoregressiveSynthesizer, dataset: Dataset, spec: Table, progress: Progress
 ) -> Learnt:
     """Without a budget; raises `EngineError` for a table without rows."""
-    from understudy.synthesizers.tabular.autoregressive.training import Schedule, train
+    from understudy.synthesizers.tabular.autoregressive.training import (
+        Schedule,
+        held_out,
+        train,
+    )
 
     if dataset.table.num_rows == 0:
         raise EngineError(f"table {spec.name!r} has no rows to learn from.")
@@ -97,16 +105,19 @@ def learn_openly(
     codes = encoded(table, codings)
     order = drawing_order(codings, config.target)
     schedule = Schedule(config.epochs, config.batch, size.rate, config.seed)
+    learnt, held = held_out(len(codes), config.seed)
 
     def fit(network: Network) -> None:
         import torch
 
-        train(network, torch.from_numpy(codes), _masks(codings, order), schedule, progress)
+        parts = (torch.from_numpy(codes[rows]) for rows in (learnt, held))
+        train(network, *parts, _masks(codings, order), schedule, progress)
 
     forward = _fitted(config, size, codings, len(codes), fit)
     alone = [tokens[0] for tokens in places_of(codings).values()]
     gaps = find_gaps(codes, forward.sizes, alone)
-    return Learnt(shape, _drawing(config, forward, codings, order, gaps), len(codes))
+    drawing = blended(Drawing(forward, codings, order, gaps), codes[held])
+    return Learnt(shape, tilted(drawing, stream(config.seed, "tilt")), len(codes))
 
 
 def learn_privately(
@@ -143,13 +154,14 @@ def learn_privately(
         def work(admitted: Dataset) -> None:
             codes, units = _by_unit(encoded(shape.forward(admitted.table), codings), admitted, unit)
             records = Records(torch.from_numpy(codes), unit_of=units)
-            masks = _masks(codings, order)
+            masks = _masks(codings, order, config.target, EMPHASIS)
             train_privately(network, records, masks, plan, session, size.rate, progress)
 
         rows.map(work)
 
     forward = _fitted(config, size, codings, total, fit)
-    return Learnt(shape, _drawing(config, forward, codings, order, {}), max(1, round(total)))
+    drawing = tilted(Drawing(forward, codings, order), stream(config.seed, "tilt"))
+    return Learnt(shape, drawing, max(1, round(total)))
 
 
 def drawing_order(codings: Codings, target: str | None) -> tuple[str, ...]:
@@ -200,20 +212,13 @@ def _fitted(
         return Forward(sizes_of(codings), network.arrays())
 
 
-def _drawing(
-    config: AutoregressiveSynthesizer,
-    forward: Forward,
-    codings: Codings,
-    order: tuple[str, ...],
-    gaps: Gaps,
-) -> Drawing:
-    return tilted(Drawing(forward, codings, order, gaps), stream(config.seed, "tilt"))
-
-
-def _masks(codings: Codings, order: Sequence[str]) -> Masks:
+def _masks(
+    codings: Codings, order: Sequence[str], target: str | None = None, emphasis: float = 1.0
+) -> Masks:
     from understudy.synthesizers.tabular.autoregressive.masks import Masks
 
-    return Masks(in_order(codings, order), leaders_of(codings))
+    token = places_of(codings)[target][0] if target in codings else None
+    return Masks(in_order(codings, order), leaders_of(codings), token, emphasis)
 
 
 def _by_unit(

@@ -18,13 +18,22 @@ IN_ORDER = 0.5
 
 class Masks:
     """`order` is the tokens' drawing order; `leader[j]` is the token that tells which group token j
-    places a label in, or j itself."""
+    places a label in, or j itself; `target`, if any, counts `emphasis` times."""
 
-    def __init__(self, order: Sequence[int], leader: Sequence[int]) -> None:
+    def __init__(
+        self,
+        order: Sequence[int],
+        leader: Sequence[int],
+        target: int | None = None,
+        emphasis: float = 1.0,
+    ) -> None:
         self.tokens = len(order)
         self._rank = torch.empty(self.tokens)
         self._rank[torch.tensor(list(order))] = torch.arange(self.tokens, dtype=torch.float32)
         self._leader = torch.tensor(list(leader))
+        self._counts = torch.ones(self.tokens)
+        if target is not None:
+            self._counts[target] = emphasis
 
     @property
     def uniforms(self) -> int:
@@ -48,6 +57,5 @@ class Masks:
         """
         leader = self._leader.to(seen.device)
         alone = leader == torch.arange(self.tokens, device=seen.device)
-        open_ = ~seen & (alone | seen[:, leader])
-        count = open_.sum(1, keepdim=True).clamp(min=1)
-        return open_ * (self.tokens / count)
+        open_ = (~seen & (alone | seen[:, leader])) * self._counts.to(seen.device)
+        return open_ * (self.tokens / open_.sum(1, keepdim=True).clamp(min=1e-6))

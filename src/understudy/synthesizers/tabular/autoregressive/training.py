@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from understudy.errors import EngineError
@@ -44,60 +46,87 @@ class Schedule:
     seed: int
 
 
+def held_out(rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of the rows to learn from, and of a tenth that no step sees."""
+    order = stream(seed, "autoregressive", "held out").permutation(rows)
+    held = min(int(HELD_OUT * rows), MOST_HELD)
+    return order[held:], order[:held]
+
+
 def train(
     network: Network,
-    codes: Tensor,
+    learnt: Tensor,
+    valid: Tensor,
     masks: Masks,
     schedule: Schedule,
     progress: Progress,
 ) -> None:
-    """Fits `network` in place to int64 [rows, tokens]."""
+    """Fits `network` in place to `learnt`, int64 [rows, tokens], for as long as `valid` gains.
+
+    Raises `EngineError` where the first epoch fails.
+    """
     device = next(network.parameters()).device
-    rng = stream(schedule.seed, "autoregressive", "held out")
-    order = torch.from_numpy(rng.permutation(len(codes)))
-    held = min(int(HELD_OUT * len(codes)), MOST_HELD)
-    valid, learnt = codes[order[:held]].to(device), codes[order[held:]].to(device)
-    generator = torch.Generator().manual_seed(schedule.seed)
-    fixed = torch.rand(held, masks.uniforms, generator=generator).to(device)
-    batch = schedule.batch or min(max(len(learnt) // 64, SMALLEST_BATCH), LARGEST_BATCH)
-    batch = min(batch, len(learnt))
-    each = len(learnt) // batch
-    epochs = max(1, min(schedule.epochs, MOST_STEPS // each))
-    optimizer = torch.optim.Adam(network.parameters(), lr=schedule.rate, betas=(0.9, 0.99))
-    average = Average(network)
-    best, kept, waited, step = math.inf, average.copy(), 0, 0
-    for epoch in range(epochs):
-        rows = torch.randperm(len(learnt), generator=generator)
-        total = 0.0
-        for i in range(each):
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate * pace(step / (epochs * each))
-            part = learnt[rows[i * batch : (i + 1) * batch].to(device)]
-            uniform = torch.rand(len(part), masks.uniforms, generator=generator).to(device)
-            loss = mean_loss(network, part, masks, uniform)
-            optimizer.zero_grad()
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST)
-            if not math.isfinite(float(norm)) or not math.isfinite(float(loss.detach())):
-                _stopped(network, kept, epoch, schedule)
-                return
-            optimizer.step()
-            step += 1
-            average.follow(step)
-            total += float(loss.detach())
-        now = total / each
-        if held:
-            with average.inside(), torch.no_grad():
+    learnt, valid = learnt.to(device), valid.to(device)
+    passes = _Passes(network, masks, schedule, len(learnt))
+    fixed = passes.uniform(len(valid))
+    best, kept, waited = math.inf, passes.average.copy(), 0
+    for epoch in range(passes.epochs):
+        loss = now = passes.over(learnt)
+        if not math.isfinite(loss):
+            return _stopped(network, kept, epoch, schedule)
+        if len(valid):
+            with passes.average.inside(), torch.no_grad():
                 now = float(mean_loss(network, valid, masks, fixed))
-        note = f"loss {total / each:.3f}" + (f", held out {now:.3f}" if held else "")
-        progress(ProgressEvent("fit", epoch + 1, epochs, note))
+        note = f"loss {loss:.3f}" + (f", held out {now:.3f}" if len(valid) else "")
+        progress(ProgressEvent("fit", epoch + 1, passes.epochs, note))
+        waited = 0 if now < best else waited + 1
         if now < best:
-            best, kept, waited = now, average.copy(), 0
-        else:
-            waited += 1
+            best, kept = now, passes.average.copy()
         if waited >= PATIENCE:
             break
-    _fill(list(network.parameters()), kept)
+    return _fill(list(network.parameters()), kept)
+
+
+class _Passes:
+    """The steps of a training, an epoch at a time."""
+
+    def __init__(self, network: Network, masks: Masks, schedule: Schedule, rows: int) -> None:
+        usual = min(max(rows // 64, SMALLEST_BATCH), LARGEST_BATCH)
+        self._batch = min(schedule.batch or usual, rows)
+        self._each = rows // self._batch
+        self.epochs = max(1, min(schedule.epochs, MOST_STEPS // self._each))
+        self.average = Average(network)
+        self._network, self._masks, self._rate = network, masks, schedule.rate
+        self._optimizer = torch.optim.Adam(
+            network.parameters(), lr=schedule.rate, betas=(0.9, 0.99)
+        )
+        self._generator = torch.Generator().manual_seed(schedule.seed)
+        self._step = 0
+
+    def uniform(self, rows: int) -> Tensor:
+        """Numbers for the masks of so many rows, the same on every device."""
+        drawn = torch.rand(rows, self._masks.uniforms, generator=self._generator)
+        return drawn.to(next(self._network.parameters()).device)
+
+    def over(self, learnt: Tensor) -> float:
+        """The mean loss of one epoch; not a number where it failed, before anything was changed."""
+        rows = torch.randperm(len(learnt), generator=self._generator).to(learnt.device)
+        total = 0.0
+        for i in range(self._each):
+            part = learnt[rows[i * self._batch : (i + 1) * self._batch]]
+            loss = mean_loss(self._network, part, self._masks, self.uniform(len(part)))
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), LONGEST)
+            if not (math.isfinite(float(norm)) and math.isfinite(float(loss.detach()))):
+                return math.nan
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._rate * pace(self._step / (self.epochs * self._each))
+            self._optimizer.step()
+            self._step += 1
+            self.average.follow(self._step)
+            total += float(loss.detach())
+        return total / self._each
 
 
 @contextmanager
