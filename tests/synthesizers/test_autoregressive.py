@@ -484,6 +484,30 @@ def test_budgets_that_cannot_be_met() -> None:
         AutoregressiveSynthesizer(**SMALL).fit(data, privacy=session(0.01))
 
 
+def test_a_training_whose_steps_were_drawn_before_is_not_passed_off_as_one(
+    leaning: Dataset, tmp_path: Path
+) -> None:
+    """A run that ended after its steps, before its model was saved, and starts again."""
+    from understudy.privacy.answers import AnswerStore
+    from understudy.privacy.ledger import Ledger
+    from understudy.privacy.ledger_session import LedgerSession
+
+    def fit() -> AutoregressiveModel:
+        with Ledger(tmp_path / "home") as ledger:
+            store = AnswerStore(tmp_path / "run.sqlite")
+            asked = LedgerSession(Budget(4.0, 1e-6), ledger, "data", "row", "run", store)
+            try:
+                return AutoregressiveSynthesizer(width=16, dim=2).fit(leaning, privacy=asked)
+            finally:
+                store.close()
+
+    model = fit()
+    assert model.private
+    assert not model.holds_training_values
+    with pytest.raises(BudgetError, match="Start a new run"):
+        fit()
+
+
 def test_a_condition_nothing_was_seen_of_is_refused(model: AutoregressiveModel) -> None:
     with pytest.raises(ConditionError, match="goes from"):
         model.sample(5, where="c > 1000")

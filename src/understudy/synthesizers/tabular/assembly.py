@@ -1,6 +1,6 @@
 """From what an engine draws to rows of the source: constraints, unique keys, identifiers, types.
 
-Engines that draw codes of a learnt table (`marginals.shape`) hand them over here. Conditions that
+Engines that draw codes of a learnt table (`shape`) hand them over here. Conditions that
 could not be built into the drawing select among finished rows, within a bounded amount of work.
 """
 
@@ -19,12 +19,12 @@ from understudy.errors import ConditionError, ConstraintError
 from understudy.runtime.random import stream
 from understudy.schema import Identifier, Schema, Table
 from understudy.schema.domains import Domain
-from understudy.synthesizers.tabular.marginals.shape import readable_points
+from understudy.synthesizers.tabular.shape import readable_points
 
 TRIES = 20
 Domains = Mapping[str, Domain]
-Draw = Callable[[int, str], pa.Table]
-"""Rows of the learnt table: how many, and the name of their random stream."""
+Draw = Callable[[int, int], pa.Table]
+"""Rows of the learnt table: how many, and the number of the attempt, which names their streams."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Assembly:
         missing, made = n, 0
         for attempt in range(TRIES):
             batch = missing if not residual else max(2 * missing, 1000) * (attempt + 1)
-            table = self.backward(draw(batch, f"draw {attempt}"))
+            table = self.backward(draw(batch, attempt))
             made += table.num_rows
             for name, domain in residual.items():
                 table = table.filter(pa.array(domain.mask(table[name])))

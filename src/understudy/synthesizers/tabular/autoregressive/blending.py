@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from understudy.encoding.discrete import Floats
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.tokens import Tokens
 
@@ -24,7 +25,8 @@ def blended(drawing: Drawing, held_out: Tokens) -> Drawing:
     if len(held_out) < FEWEST:
         return drawing
     blends: dict[str, float] = {}
-    state, seen = drawing.forward.blank(len(held_out)), []
+    state = drawing.forward.blank(len(held_out))
+    seen: list[int] = []
     for name in drawing.order:
         coding = drawing.codings[name]
         for k, token in enumerate(drawing.places[name]):
@@ -38,7 +40,7 @@ def blended(drawing: Drawing, held_out: Tokens) -> Drawing:
     return replace(drawing, blends={name: share for name, share in blends.items() if share > 0})
 
 
-def _best(own: np.ndarray, margin: np.ndarray) -> float:  # type: ignore[type-arg]
+def _best(own: Floats, margin: Floats) -> float:
     """The share of `margin` under which what was found is most likely."""
     mixed = np.outer(1 - SHARES, own) + np.outer(SHARES, margin)
     return float(SHARES[np.log(np.maximum(mixed, 1e-30)).sum(1).argmax()])

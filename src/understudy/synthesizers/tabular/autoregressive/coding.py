@@ -105,14 +105,14 @@ class Coding:
         if domain is not None:
             weight = weight * self.admitted(domain)[1]
         if weight.shape[1] == 1:
-            return self._members[group, 0]
+            return np.asarray(self._members[group, 0])
         edges = np.cumsum(weight, axis=1)
         edges /= np.maximum(edges[:, -1:], EMPTY)
         flat = (edges + np.arange(self.groups)[:, None]).ravel()
         tick = group + np.minimum(rng.random(len(group)), 1.0 - 1e-9)
         place = np.searchsorted(flat, tick, side="right") - group * weight.shape[1]
         last = weight.shape[1] - 1 - np.argmax(weight[:, ::-1] > 0, axis=1)
-        return self._members[group, np.minimum(place, last[group])]
+        return np.asarray(self._members[group, np.minimum(place, last[group])])
 
     @cached_property
     def _place(self) -> Codes:

@@ -160,5 +160,5 @@ def pick(chances: Any, rows: int, rng: np.random.Generator) -> Codes:
     edges = np.cumsum(chances, axis=1, dtype=np.float64)
     tick = rng.random(rows) * edges[:, -1] * (1 - 1e-12)
     if len(chances) == 1 and rows > 1:
-        return np.searchsorted(edges[0], tick, side="right")
-    return np.argmax(edges > tick[:, None], axis=1)
+        return np.asarray(np.searchsorted(edges[0], tick, side="right"))
+    return np.asarray(np.argmax(edges > tick[:, None], axis=1))

@@ -34,7 +34,7 @@ from understudy.synthesizers.tabular.autoregressive.learning import (
 )
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
 from understudy.synthesizers.tabular.marginals.planning import stand_in_type
-from understudy.synthesizers.tabular.marginals.shape import Shape
+from understudy.synthesizers.tabular.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,8 @@ class Forward:
             np.maximum(h, 0, out=h)
             x = x + h @ at[f"{name}.outer.weight"].T + at[f"{name}.outer.bias"]
         h = _normed(x, at["norm.weight"], at["norm.bias"])
-        return np.maximum(h, 0, out=h)
+        np.maximum(h, 0, out=h)
+        return h
 
     @cached_property
     def _depth(self) -> int:
@@ -118,7 +119,7 @@ def checked(sizes: Sequence[int], weights: Arrays) -> Forward:
 
 
 def _normed(x: State, weight: NDArray[Any], bias: NDArray[Any]) -> State:
-    centred = x - x.mean(1, keepdims=True)
+    centred: State = x - x.mean(1, keepdims=True)
     scale = 1.0 / np.sqrt((centred * centred).mean(1, keepdims=True) + EPSILON)
     centred *= scale
     centred *= weight

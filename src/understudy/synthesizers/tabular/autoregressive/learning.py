@@ -46,7 +46,7 @@ from understudy.synthesizers.tabular.autoregressive.tokens import (
     sizes_of,
 )
 from understudy.synthesizers.tabular.marginals.oneway import row_total, smooth
-from understudy.synthesizers.tabular.marginals.shape import Shape
+from understudy.synthesizers.tabular.shape import Shape
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.engine import AutoregressiveSynthesizer
@@ -110,8 +110,8 @@ def learn_openly(
     def fit(network: Network) -> None:
         import torch
 
-        parts = (torch.from_numpy(codes[rows]) for rows in (learnt, held))
-        train(network, *parts, _masks(codings, order), schedule, progress)
+        part, rest = (torch.from_numpy(codes[rows]) for rows in (learnt, held))
+        train(network, part, rest, _masks(codings, order), schedule, progress)
 
     forward = _fitted(config, size, codings, len(codes), fit)
     alone = [tokens[0] for tokens in places_of(codings).values()]
@@ -153,7 +153,8 @@ def learn_privately(
 
         def work(admitted: Dataset) -> None:
             codes, units = _by_unit(encoded(shape.forward(admitted.table), codings), admitted, unit)
-            records = Records(torch.from_numpy(codes), unit_of=units)
+            place = next(network.parameters()).device
+            records = Records(torch.from_numpy(codes).to(place), unit_of=units)
             masks = _masks(codings, order, config.target, EMPHASIS)
             train_privately(network, records, masks, plan, session, size.rate, progress)
 
@@ -217,7 +218,8 @@ def _masks(
 ) -> Masks:
     from understudy.synthesizers.tabular.autoregressive.masks import Masks
 
-    token = places_of(codings)[target][0] if target in codings else None
+    places = places_of(codings)
+    token = None if target is None or target not in places else places[target][0]
     return Masks(in_order(codings, order), leaders_of(codings), token, emphasis)
 
 

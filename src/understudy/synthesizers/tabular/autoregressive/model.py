@@ -89,8 +89,9 @@ class AutoregressiveModel:
             self.mass(admitted, domains, seed)
             direct = self.assembly.direct(domains)
 
-            def draw(rows: int, name: str) -> pa.Table:
-                return self.to_table(self.draw(admitted, rows, seed, workers, name), direct, seed)
+            def draw(rows: int, attempt: int) -> pa.Table:
+                shards = self.draw(admitted, rows, seed, workers, f"draw {attempt}")
+                return self.to_table(shards, direct, seed, attempt)
 
             dataset = Dataset(
                 self.schema, {spec.name: self.assembly.finish(draw, n, domains, seed)}
@@ -159,11 +160,13 @@ class AutoregressiveModel:
         calls = [(size, admitted, seed, f"{name}/{i}") for i, size in enumerate(sizes)]
         return run_all(self._shard, calls, workers=workers, threads=True)
 
-    def to_table(self, shards: Sequence[Tokens], domains: Domains, seed: int) -> pa.Table:
+    def to_table(
+        self, shards: Sequence[Tokens], domains: Domains, seed: int, attempt: int
+    ) -> pa.Table:
         """Codes to rows of the learnt table."""
         parts = []
         for number, codes in enumerate(shards):
-            rng = stream(seed, "values", number, len(codes))
+            rng = stream(seed, "values", attempt, number)
             arrays = {
                 name: self.drawing.codings[name].decode(
                     [codes[:, token] for token in tokens], rng, domains.get(name)

@@ -29,6 +29,8 @@ SMOOTHING = 0.5
 class Network(nn.Module):
     """`sizes` are codes a token; `dim` numbers embed one; `depth` residual blocks of `width`."""
 
+    first: Tensor
+
     def __init__(self, sizes: Sequence[int], dim: int, width: int, depth: int) -> None:
         super().__init__()
         self.sizes = list(sizes)

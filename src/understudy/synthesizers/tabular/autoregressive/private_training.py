@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from understudy.errors import BudgetError
 from understudy.privacy.dpsgd import DPSGD, Batch, PrivacyPlan, Records
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent
@@ -21,6 +22,8 @@ TOLD = 20
 """How often progress is told."""
 DECAY = 0.98
 ROWS_AT_ONCE = 4_096
+LEAST_LEFT = 0.5
+"""Of the steps; with fewer a network is not worth calling one."""
 
 
 def train_privately(
@@ -32,7 +35,10 @@ def train_privately(
     rate: float,
     progress: Progress,
 ) -> None:
-    """Fits `network` in place; call it where the rows are."""
+    """Fits `network` in place; call it where the rows are.
+
+    Raises `BudgetError` where a process that died has drawn most of the steps already.
+    """
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, betas=(0.9, 0.99))
     average = Average(network, DECAY)
 
@@ -43,6 +49,11 @@ def train_privately(
         return each
 
     with DPSGD(network, optimizer, plan, session, rows_at_once=ROWS_AT_ONCE) as training:
+        if training.steps_left < LEAST_LEFT * plan.steps:
+            raise BudgetError(
+                f"{training.steps_drawn} of the {plan.steps} steps that this run paid for were "
+                "drawn by a process that ended, and its network is lost. Start a new run."
+            )
         for batch in training.batches(records):
             step = training.steps_drawn
             for group in optimizer.param_groups:

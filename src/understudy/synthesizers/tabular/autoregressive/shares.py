@@ -43,14 +43,14 @@ def sample_balanced(
     usual = _usual(model, coding, by_level, domains, len(wanted), seed)
     direct = model.assembly.direct(domains)
 
-    def draw(rows: int, name: str) -> pa.Table:
+    def draw(rows: int, attempt: int) -> pa.Table:
         parts = []
         for level, count in enumerate(quotas(rows, wanted)):
             if count:
-                place = f"{name}/level {level}"
+                place = f"draw {attempt}/level {level}"
                 parts += model.draw(by_level[level], int(count), seed, workers, place)
-        order = stream(seed, "balance", name).permutation(rows)
-        return model.to_table([np.concatenate(parts)[order]], direct, seed)
+        order = stream(seed, "balance", attempt).permutation(rows)
+        return model.to_table([np.concatenate(parts)[order]], direct, seed, attempt)
 
     table = model.assembly.finish(draw, n, domains, seed)
     codes = axis.encode(table[column])

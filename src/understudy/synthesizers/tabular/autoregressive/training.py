@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -84,7 +84,7 @@ def train(
             best, kept = now, passes.average.copy()
         if waited >= PATIENCE:
             break
-    return _fill(list(network.parameters()), kept)
+    return _fill(network.parameters(), kept)
 
 
 class _Passes:
@@ -165,7 +165,7 @@ class Average:
 
     def __init__(self, network: torch.nn.Module, decay: float = DECAY) -> None:
         self._decay = decay
-        self._now = list(network.parameters())
+        self._now: list[Tensor] = list(network.parameters())
         self._mean = self._copied(self._now)
 
     @torch.no_grad()
@@ -194,7 +194,7 @@ class Average:
 
 
 @torch.no_grad()
-def _fill(places: list[Tensor], values: list[Tensor]) -> None:
+def _fill(places: Iterable[Tensor], values: Iterable[Tensor]) -> None:
     for place, value in zip(places, values, strict=True):
         place.copy_(value)
 
@@ -206,7 +206,7 @@ def _stopped(network: Network, kept: list[Tensor], epoch: int, schedule: Schedul
         raise EngineError(
             f"training failed in its first epoch: the loss is not a finite number. {remedy}"
         )
-    _fill(list(network.parameters()), kept)
+    _fill(network.parameters(), kept)
     warnings.warn(
         f"training stopped in epoch {epoch + 1}: the loss is not a finite number. The model is the "
         f"best of the epochs before. {remedy}",

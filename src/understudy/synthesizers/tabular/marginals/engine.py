@@ -52,7 +52,7 @@ from understudy.synthesizers.tabular.marginals.planning import (
     width_at,
 )
 from understudy.synthesizers.tabular.marginals.selection import select
-from understudy.synthesizers.tabular.marginals.shape import Shape
+from understudy.synthesizers.tabular.shape import Shape
 
 CLASSES = 16
 """Most classes that every table is broken down by."""

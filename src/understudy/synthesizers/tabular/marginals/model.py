@@ -16,27 +16,23 @@ import pyarrow as pa
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
-from understudy.encoding import identifiers
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
-from understudy.encoding.invented import invent
-from understudy.encoding.points import join_points
-from understudy.errors import ConditionError, ConstraintError
+from understudy.errors import ConditionError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
-from understudy.schema import Identifier, Schema, Table
+from understudy.schema import Schema, Table
 from understudy.schema.conditions import parse_where
 from understudy.schema.domains import Domain
+from understudy.synthesizers.tabular.assembly import Assembly, Domains
 from understudy.synthesizers.tabular.marginals.network import Network
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.marginals.engine import MarginalSynthesizer
 
 SHARD = 65_536
-TRIES = 20
 LEAST = 1e-7
 """Conditions less probable than this are refused: the tables know nothing of so few rows."""
-Domains = Mapping[str, Domain]
 
 
 @dataclass(frozen=True)
@@ -94,6 +90,18 @@ class MarginalModel:
             dataset = Dataset(self.schema, {self.schema.table().name: table})
         return dataset if self.to_frame is None else self.to_frame(dataset)
 
+    @property
+    def assembly(self) -> Assembly:
+        """The way from what is drawn to rows of the source."""
+        return Assembly(
+            self.schema,
+            self.types,
+            self.space,
+            self.model_spec,
+            self.model_types,
+            self.identifiers,
+        )
+
     def conditioned(
         self, domains: Domains, also: Mapping[str, Floats] | None = None
     ) -> tuple[Network, float]:
@@ -124,7 +132,7 @@ class MarginalModel:
 
     def direct(self, domains: Domains) -> dict[str, Domain]:
         """The conditions on columns that are drawn; the others select among finished rows."""
-        return self.space.translate(dict(domains))[0]
+        return self.assembly.direct(domains)
 
     def draw(
         self, network: Network, rows: int, seed: int, workers: int, name: str
@@ -141,42 +149,28 @@ class MarginalModel:
         domains: Domains,
         seed: int,
     ) -> pa.Table:
-        """Draws until `n` rows meet what could not be built in (conditions on columns that
-        constraints work out, unique keys), then makes identifiers; the work is bounded."""
-        direct, residual = self.space.translate(dict(domains))
-        kept: list[pa.Table] = []
-        missing, made = n, 0
-        for attempt in range(TRIES):
-            batch = missing if not residual else max(2 * missing, 1000) * (attempt + 1)
-            table = self.to_table(draw(batch, f"draw {attempt}"), direct, seed, attempt)
-            made += table.num_rows
-            for name, domain in residual.items():
-                table = table.filter(pa.array(domain.mask(table[name])))
-            joined = pa.concat_tables([*kept, table])
-            repeats = self.space.duplicates(joined)
-            joined = joined.filter(pa.array(~repeats)) if repeats.any() else joined
-            if joined.num_rows >= n:
-                return self._with_identifiers(joined.slice(0, n), seed)
-            kept, missing = [joined], n - joined.num_rows
-        raise self._short(n, n - missing, made, residual)
+        """`n` finished rows of what `draw` gives; see `Assembly.finish`."""
+        direct = self.direct(domains)
+
+        def drawn(rows: int, attempt: int) -> pa.Table:
+            return self.to_table(draw(rows, f"draw {attempt}"), direct, seed, attempt)
+
+        return self.assembly.finish(drawn, n, domains, seed)
 
     def to_table(
         self, shards: list[dict[str, Codes]], direct: Domains, seed: int, attempt: int
     ) -> pa.Table:
-        """Codes to a table with the source's columns, identifiers and text left null."""
+        """Codes to rows of the learnt table."""
         parts = []
         for number, codes in enumerate(shards):
             rng = stream(seed, "values", attempt, number)
-            rows = len(next(iter(codes.values())))
-            arrays = [
-                self.axes[c.name].decode(codes[c.name], rng, direct.get(c.name))
-                if c.name in self.axes
-                else pa.nulls(rows, self.model_types.field(c.name).type)
+            arrays = {
+                c.name: self.axes[c.name].decode(codes[c.name], rng, direct.get(c.name))
                 for c in self.model_spec.columns
-            ]
-            parts.append(pa.table(arrays, schema=self.model_types))
-        joined = join_points(pa.concat_tables(parts), self.space.spec, self.types)
-        return self.space.backward(joined)
+                if c.name in self.axes
+            }
+            parts.append(pa.table(arrays))
+        return pa.concat_tables(parts)
 
     def save(self, path: Path) -> None:
         """Writes the model folder (JSON, safetensors and Parquet); see `files`."""
@@ -191,20 +185,6 @@ class MarginalModel:
 
         return load(path)
 
-    def _with_identifiers(self, table: pa.Table, seed: int) -> pa.Table:
-        for place, column in enumerate(self.schema.table().columns):
-            if not isinstance(column, Identifier):
-                continue
-            rng = stream(seed, "identifier", column.name)
-            type = self.types.field(column.name).type
-            if self.identifiers is None:
-                made = invent(column, type, table.num_rows, rng)
-            else:
-                real = self.identifiers[column.name]
-                made = identifiers.make(column, real, table.num_rows, rng)
-            table = table.set_column(place, table.schema.field(column.name), made)
-        return table
-
     def _span(self, name: str) -> str:
         axis = self.axes[name]
         if isinstance(axis, LabelAxis):
@@ -214,18 +194,6 @@ class MarginalModel:
             return "The column has no known values."
         ends = axis.ends()
         return f"It goes from {ends[0]} to {ends[1]}."
-
-    def _short(self, n: int, found: int, made: int, residual: Domains) -> Exception:
-        if residual and found == 0:
-            what = " AND ".join(domain.describe(name) for name, domain in residual.items())
-            return ConditionError(
-                f"none of {made:,} rows satisfied {what}. The model gives it a probability below "
-                f"about 1 in {made:,}; widen the condition."
-            )
-        return ConstraintError(
-            f"only {found:,} of {n:,} rows could be made without breaking a condition or a unique "
-            "key. Ask for fewer rows, or relax it."
-        )
 
 
 def _shard(network: Network, rows: int, seed: int, name: str) -> dict[str, Codes]:

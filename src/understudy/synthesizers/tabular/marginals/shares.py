@@ -17,7 +17,8 @@ from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
 from understudy.errors import ColumnError, ConditionError, suggest
 from understudy.runtime.random import stream
 from understudy.schema import Number, Schema
-from understudy.synthesizers.tabular.marginals.model import Domains, MarginalModel
+from understudy.synthesizers.tabular.assembly import Domains
+from understudy.synthesizers.tabular.marginals.model import MarginalModel
 from understudy.synthesizers.tabular.particles import quotas
 
 
