@@ -34,8 +34,7 @@ class Drawing:
     """A network and what its tokens mean; `order` is the columns' usual drawing order.
 
     `gaps` are pairs of codes that exclude each other, `tilts` factors that set the columns of rows
-    drawn in the usual order right (see `tilting`), `blends` the shares by which columns' own
-    distributions are mixed with the network's (see `blending`).
+    drawn in the usual order right (see `tilting`).
     """
 
     forward: Forward
@@ -43,7 +42,6 @@ class Drawing:
     order: tuple[str, ...]
     gaps: Gaps = field(default_factory=dict)
     tilts: Mapping[str, Floats] = field(default_factory=dict)
-    blends: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, tuple[int, ...]]:
@@ -101,7 +99,7 @@ class Drawing:
                 rows = np.flatnonzero(~known[:, token])
                 if len(rows) == 0:
                     continue
-                chances = self.expected(state[rows], name, token)
+                chances = self.forward.chances(state[rows], token)
                 for one in range(self.tokens):
                     if (one, token) in self.gaps:
                         open_ = self.gaps[one, token][codes[rows, one]]
@@ -128,22 +126,13 @@ class Drawing:
                 seen.append(token)
         return found
 
-    def expected(self, state: State, name: str, token: int) -> NDArray[np.float32]:
-        """[rows, codes]: what the network expects, mixed with the column's own shares."""
-        chances = self.forward.chances(state, token)
-        share = self.blends.get(name, 0.0)
-        if share == 0.0 or token != self.places[name][0]:
-            return chances
-        margin = self.codings[name].margin.astype(np.float32)
-        return (1 - np.float32(share)) * chances + np.float32(share) * margin
-
     def chances(
         self, state: State, codes: Tokens, name: str, token: int, seen: Sequence[int]
     ) -> NDArray[Any]:
         """[rows, codes] given the tokens `seen`; a single row where none was: the column's own."""
         if not seen:
             return self.codings[name].margin[None]
-        chances = self.expected(state, name, token)
+        chances = self.forward.chances(state, token)
         barred = [one for one in seen if (one, token) in self.gaps]
         if not barred:
             return chances

@@ -83,7 +83,6 @@ def save(model: AutoregressiveModel, path: Path) -> None:
         "rows": model.rows,
         "order": list(drawing.order),
         "tilted": list(drawing.tilts),
-        "blends": dict(drawing.blends),
         "schema": assembly.schema.model_dump(mode="json"),
         "learnt_spec": assembly.learnt_spec.model_dump(mode="json"),
         "space": assembly.space.to_json(),
@@ -137,7 +136,7 @@ def load(path: Path) -> AutoregressiveModel:
             config=AutoregressiveSynthesizer(**card["config"]),
             rows=card["rows"],
             assembly=assembly,
-            drawing=Drawing(forward, codings, order, _gaps_in(arrays), tilts, card["blends"]),
+            drawing=Drawing(forward, codings, order, _gaps_in(arrays), tilts),
             private=card["private"],
         )
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, SafetensorError) as error:

@@ -23,7 +23,6 @@ from understudy.privacy.session import Private, Session
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.runtime.random import stream
 from understudy.schema import Table
-from understudy.synthesizers.tabular.autoregressive.blending import blended
 from understudy.synthesizers.tabular.autoregressive.budget import (
     ColumnPlan,
     plan_columns,
@@ -116,8 +115,8 @@ def learn_openly(
     forward = _fitted(config, size, codings, len(codes), fit)
     alone = [tokens[0] for tokens in places_of(codings).values()]
     gaps = find_gaps(codes, forward.sizes, alone)
-    drawing = blended(Drawing(forward, codings, order, gaps), codes[held])
-    return Learnt(shape, tilted(drawing, stream(config.seed, "tilt")), len(codes))
+    drawing = tilted(Drawing(forward, codings, order, gaps), stream(config.seed, "tilt"))
+    return Learnt(shape, drawing, len(codes))
 
 
 def learn_privately(
