@@ -11,10 +11,14 @@ from understudy.data import read
 from understudy.synthesizers.registry import create
 
 
+def cells(file: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(file).read_text().splitlines()))
+
+
 def test_impute_fills_what_is_missing_and_nothing_else(shell: Shell) -> None:
     data = read("people.csv")
     create("autoregressive", epochs=2, width=8, dim=2).fit(data).save(Path("filler"))
-    rows = list(csv.DictReader(Path("people.csv").open()))
+    rows = cells("people.csv")
     rows[0]["age"], rows[3]["sex"], rows[4]["mail"] = "", "", ""
     with Path("holes.csv").open("w") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -24,7 +28,7 @@ def test_impute_fills_what_is_missing_and_nothing_else(shell: Shell) -> None:
     assert answer.code == 0, answer.err
     told = json.loads(answer.out)
     assert (told["rows"], told["filled"], told["missing"]) == (60, 2, 1)
-    made = list(csv.DictReader(Path("whole.csv").open()))
+    made = cells("whole.csv")
     assert made[0]["age"].isdigit()
     assert made[3]["sex"] in ("F", "M")
     assert made[4]["mail"] == ""
