@@ -44,7 +44,7 @@ class AutoregressiveSynthesizer:
     `bins` codes cut a number line, `dim` numbers embed a code, the trunk has `depth` residual
     blocks of `width`, `rate` is Adam's; None takes what measured best (`learning.OPEN`, or
     `PRIVATE` under a budget). `epochs` and `batch` are for fits without a budget; a batch of None
-    is a 64th of the table, within 32 and 1,024. `device` is torch's name of one, `auto` takes a GPU
+    is a 32nd of the table, within 32 and 1,024. `device` is torch's name of one, `auto` takes a GPU
     where there is one.
     """
 
@@ -55,7 +55,7 @@ class AutoregressiveSynthesizer:
     width: int | None = None
     depth: int | None = None
     rate: float | None = None
-    epochs: int = 50
+    epochs: int = 60
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

@@ -67,7 +67,7 @@ class Size:
     rate: float
 
 
-OPEN = Size(bins=100, dim=16, width=256, depth=2, rate=3e-3)
+OPEN = Size(bins=100, dim=16, width=256, depth=2, rate=4e-3)
 PRIVATE = Size(bins=32, dim=8, width=128, depth=1, rate=1e-2)
 """Noise falls on every weight, so under a budget there are fewer of them."""
 

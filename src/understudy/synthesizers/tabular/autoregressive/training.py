@@ -91,7 +91,7 @@ class _Passes:
     """The steps of a training, an epoch at a time."""
 
     def __init__(self, network: Network, masks: Masks, schedule: Schedule, rows: int) -> None:
-        usual = min(max(rows // 64, SMALLEST_BATCH), LARGEST_BATCH)
+        usual = min(max(rows // 32, SMALLEST_BATCH), LARGEST_BATCH)
         self._batch = min(schedule.batch or usual, rows)
         self._each = rows // self._batch
         self.epochs = max(1, min(schedule.epochs, MOST_STEPS // self._each))
