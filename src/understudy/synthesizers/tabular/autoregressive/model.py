@@ -40,8 +40,7 @@ a network says of what it never saw is made up."""
 
 @dataclass(frozen=True)
 class AutoregressiveModel:
-    """See the module's docstring. `rows` is counted, or bought; `robust` says that cells which
-    cannot be read count as missing (see `Shape`)."""
+    """See the module's docstring. `rows` is how many were learnt from, counted or bought."""
 
     config: AutoregressiveSynthesizer
     rows: int
