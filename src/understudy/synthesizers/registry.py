@@ -98,12 +98,6 @@ def engine_class(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def shared_work(name: str, workers: int) -> dict[str, int]:
-    """The option `workers`, for engines whose fit can be shared out."""
-    known = getattr(engine_class(name), "__dataclass_fields__", {})
-    return {"workers": workers} if "workers" in known else {}
-
-
 def create(name: str, **config: Any) -> Synthesizer:
     """A synthesizer by name; unknown options raise `EngineError`."""
     cls = engine_class(name)

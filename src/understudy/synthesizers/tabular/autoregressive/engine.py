@@ -25,6 +25,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, silent
 from understudy.schema import Schema, Table
+from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.assembly import Assembly
 from understudy.synthesizers.tabular.autoregressive.budget import ColumnPlan, plan_columns
 from understudy.synthesizers.tabular.autoregressive.learning import (
@@ -33,7 +34,6 @@ from understudy.synthesizers.tabular.autoregressive.learning import (
     learn_privately,
 )
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
-from understudy.synthesizers.tabular.marginals.planning import stand_in_type
 from understudy.synthesizers.tabular.shape import Shape
 
 
@@ -133,7 +133,7 @@ class AutoregressiveSynthesizer:
         """
         spec = self._check(schema)
         if types is None:
-            types = pa.schema([(c.name, stand_in_type(c)) for c in spec.columns])
+            types = pa.schema([(c.name, stored_type(c)) for c in spec.columns])
         shape = Shape.public(spec, types)
         return plan_columns(shape.spec.learnt, shape.known, budget, rows_per_unit)
 
