@@ -27,7 +27,7 @@ from understudy.evaluation.samples import Feature
 
 MOST_ONE_COLUMN = 20_000
 MOST_MANY_COLUMNS = 20_000
-"""So many bets bring the interval of 20,000 harmless rows to a half-width of .013 to .026."""
+"""So many bets bring the interval of 20,000 harmless rows to a half-width of .01 to .02."""
 MOST_DRAWN = 50_000
 MOST_TERMS = 12
 FEWEST = 50
@@ -38,8 +38,9 @@ GUESSER = Attacker(
     "tens of thousands of predicates read off the synthetic table; seconds on a laptop",
 )
 
-ABOUT = 0.03
-"""Half-width of "about so much", as a share of the column's usual range."""
+ABOUT = (0.03, 0.01, 0.003)
+"""Half-widths of "about so much", as shares of the usual range, taken at random: in a table of few
+columns only narrow ones single anybody out."""
 
 Term = tuple[int, float, float]
 """Column, least and largest value."""
@@ -146,14 +147,15 @@ def _many_columns(
     seen: set[tuple[Term, ...]] = set()
     for _ in range(MOST_DRAWN):
         row = made[:, rng.integers(size)]
-        about = rng.random(count) < 0.5
+        # Half of the cells by one side, half as about so much.
+        about = np.where(rng.random(count) < 0.5, rng.choice(ABOUT, count), 0.0)
         left = np.arange(size)
         terms: list[Term] = []
         for column in rng.permutation(count)[:MOST_TERMS]:
             value = float(row[column])
             if np.isnan(value):
                 continue
-            term = makers[column](value, bool(about[column]))
+            term = makers[column](value, float(about[column]))
             left = left[_meets(made[column, left], term)]
             terms.append(term)
             if len(left) == 1:
@@ -166,17 +168,17 @@ def _many_columns(
 
 def _terms(
     feature: Feature, column: int, made: NDArray[np.float64]
-) -> Callable[[float, bool], Term]:
+) -> Callable[[float, float], Term]:
     """How a cell of the column becomes a term: levels as they are, numbers by one side or both."""
     present = made[~np.isnan(made)]
     if not feature.numeric or len(present) == 0:
         return lambda value, about: (column, value, value)
     low, middle, high = np.quantile(present, [0.01, 0.5, 0.99])
-    width = ABOUT * float(high - low)
+    span = float(high - low)
 
-    def make(value: float, about: bool) -> Term:
+    def make(value: float, about: float) -> Term:
         if about:
-            return (column, value - width, value + width)
+            return (column, value - about * span, value + about * span)
         return (column, value, np.inf) if value > middle else (column, -np.inf, value)
 
     return make

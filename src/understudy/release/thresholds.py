@@ -71,7 +71,7 @@ class Thresholds:
         0.05,
         "of a hundred bets that a predicate singles out somebody learnt from, five more come true "
         "than about strangers (Opinion 05/2014, WP216, names the risk and no number); 20,000 rows "
-        "can confirm it: half-widths of .013 to .026 on harmless tables with 4,000 held out",
+        "can confirm it: half-widths of .01 to .02 on harmless tables with 4,000 held out",
     )
     linkability: float = _bound(
         0.05,

@@ -18,7 +18,7 @@ from understudy.selfcheck.cases import CASES, Case
 from understudy.selfcheck.population import samples
 from understudy.selfcheck.tables import Audited
 
-ROWS, FAST_ROWS = 10_000, 3_000
+ROWS, FAST_ROWS = 10_000, 5_000
 SEED = 1
 
 
