@@ -17,7 +17,7 @@ from tests.conftest import REAL_DATA
 from understudy import audit, load, read, synthesize
 from understudy.data import write
 from understudy.data.splitting import split
-from understudy.errors import ReleaseError, RunFolderError
+from understudy.errors import ReleaseError, RunFolderError, SourceError
 from understudy.pipeline import Run
 from understudy.pipeline.finished import contents_of, rows_of
 from understudy.release.bundle import build
@@ -197,3 +197,17 @@ def test_an_engine_gets_only_the_options_that_it_takes(tmp_path: Path) -> None:
     rows = pa.table({"a": [i % 7 for i in range(600)], "b": [str(i % 5) for i in range(600)]})
     run = synthesize(rows, no_dp=True, engine="marginals", seed=1, out=tmp_path / "run", workers=2)
     assert run.contents["engine"]["name"] == "marginals"
+
+
+def test_a_few_cells_that_cannot_be_are_a_finding_and_many_a_refusal() -> None:
+    """A generator writes `_RARE_` for some days; nobody's audit should end with that."""
+    days = [f"2020-01-{1 + i % 28:02d}" for i in range(400)]
+    real = pa.table({"day": pa.array(days).cast(pa.date32()), "n": [i % 9 for i in range(400)]})
+    odd = pa.table({"day": ["_RARE_", *days[1:]], "n": real["n"]})
+    found = audit(train=real.slice(0, 200), holdout=real.slice(200), synthetic=odd)
+    assert found.contents["validity"]["problems"][0] == (
+        "column 'day' has 1 cells that are no date32[day]"
+    )
+    assert found.verdict.ruling == "FAIL"
+    with pytest.raises(SourceError, match="cannot be read as that"):
+        audit(train=real, synthetic=pa.table({"day": ["_RARE_"] * 400, "n": real["n"]}))

@@ -14,6 +14,7 @@ import understudy
 from understudy.contracts import Released, Verdict
 from understudy.data import Dataset, read, split
 from understudy.data.splitting import FEWEST
+from understudy.data.stored import fitted
 from understudy.errors import SourceError
 from understudy.pipeline.planning import with_unit
 from understudy.release.gate import decide
@@ -84,6 +85,7 @@ def audit(
         tried = attack(real, held, spare, made, groups=groups, seed=seed, progress=progress)
     everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
     battery, validity = tried.as_dict(), check(made, everyone)
+    validity = {**validity, "problems": [*rows.unreadable, *validity["problems"]]}
     verdict = decide(card, battery, validity, released=leaves)
     options = {"target": target, "unit": unit, "releases": leaves}
     options |= {"delimiter": delimiter, "encoding": encoding}
@@ -109,6 +111,8 @@ class _Rows:
     holdout: Dataset
     reference: Dataset
     synthetic: Dataset
+    unreadable: tuple[str, ...]
+    """What stood in synthetic cells that could not be, in sentences."""
 
 
 def _read(
@@ -117,7 +121,8 @@ def _read(
     real = read(given["train"], **spelled)
     if unit is not None:
         real = replace(real, schema=with_unit(real.schema, unit))
-    made = _as(real, given["synthetic"], "synthetic", spelled)
+    unreadable: list[str] = []
+    made = _as(real, given["synthetic"], "synthetic", spelled, unreadable)
     held, spare = (
         None if given[role] is None else _as(real, given[role], role, spelled)
         for role in ("holdout", "reference")
@@ -126,7 +131,7 @@ def _read(
         held, spare = (spare, None) if spare is not None else (_none_of(real), None)
     if spare is None:
         held, spare = _halved(held, seed)
-    return _Rows(real, held, spare, made)
+    return _Rows(real, held, spare, made, tuple(unreadable))
 
 
 def _about(rows: _Rows) -> dict[str, Any]:
@@ -199,8 +204,18 @@ def _halved(held: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     )
 
 
-def _as(real: Dataset, source: Any, role: str, spelled: Mapping[str, Any]) -> Dataset:
-    """`source` read with the schema of the training table and cast to its types."""
+def _as(
+    real: Dataset,
+    source: Any,
+    role: str,
+    spelled: Mapping[str, Any],
+    unreadable: list[str] | None = None,
+) -> Dataset:
+    """`source` read with the schema of the training table and cast to its types.
+
+    With `unreadable` a few cells that cannot be are missing, and told there: a generator's odd
+    cells are a finding about it. Raises `SourceError` otherwise, and where most cells cannot be.
+    """
     name = str(source) if isinstance(source, (str, Path)) else role
     try:
         found = read(source, schema=real.schema, **spelled)
@@ -208,13 +223,19 @@ def _as(real: Dataset, source: Any, role: str, spelled: Mapping[str, Any]) -> Da
         raise SourceError(f"{role}: {error}") from None
     table = found.table
     for i, wanted in enumerate(real.table.schema):
-        if table.schema.field(i).type == wanted.type:
+        cells = table[wanted.name]
+        if cells.type == wanted.type:
             continue
-        try:
-            table = table.set_column(i, wanted, table[wanted.name].cast(wanted.type))
-        except pa.ArrowInvalid:
+        read_as = fitted(cells, wanted.type)
+        lost = read_as.null_count - cells.null_count
+        if lost and (unreadable is None or 2 * lost > len(cells)):
             raise SourceError(
-                f"{role} ({name}): column {wanted.name!r} is {table.schema.field(i).type}, the "
-                f"training table has {wanted.type}, and its cells cannot be read as that."
-            ) from None
+                f"{role} ({name}): column {wanted.name!r} is {cells.type}, the training table has "
+                f"{wanted.type}, and its cells cannot be read as that."
+            )
+        if lost and unreadable is not None:
+            unreadable.append(
+                f"column {wanted.name!r} has {lost:,} cells that are no {wanted.type}"
+            )
+        table = table.set_column(i, wanted, read_as)
     return real.with_table(table.cast(real.table.schema))
