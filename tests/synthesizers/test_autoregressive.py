@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.synthesizers.tables import every_kind
+from understudy.contracts import Inspectable
 from understudy.data import Dataset
 from understudy.encoding.discrete import GridAxis, Line
 from understudy.errors import (
@@ -331,6 +332,14 @@ def test_likely_records_are_those_that_fit(model: AutoregressiveModel, leaning: 
     assert abs(other.mean() - own.mean()) < 0.5
     with pytest.raises(ColumnError, match="every learnt column once"):
         model.log_likelihood(leaning, order=("a", "b"))
+
+
+def test_the_model_lets_itself_be_attacked(model: AutoregressiveModel, leaning: Dataset) -> None:
+    assert isinstance(model, Inspectable)
+    found = model.scores(leaning)
+    assert list(found) == ["likelihood"]
+    assert found["likelihood"].shape == (leaning.num_rows,)
+    assert np.isfinite(found["likelihood"]).all()
 
 
 def test_constraints_hold_and_survive_imputation() -> None:

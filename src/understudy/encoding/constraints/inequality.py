@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from understudy.data.stored import fitted
 from understudy.encoding.constraints.numbers import (
     as_integers,
     common_type,
@@ -135,16 +136,18 @@ class InequalityStep:
         return cls(**rest, line=line, gap_type=gap_type, decimals=(one, other), table=table)
 
     def _difference(self, low: pa.ChunkedArray, high: pa.ChunkedArray) -> pa.Array:
-        """`high - low`, exact; null where either is."""
+        """`high - low`, exact; null where either is, or has no place on the line."""
+        # No cell may end a run: whoever reads the message would know of it.
+        low, high = fitted(low, self.line), fitted(high, self.line)
         missing = pc.or_(pc.is_null(low), pc.is_null(high)).to_numpy()
-        low, high = low.cast(self.line), high.cast(self.line)
         if is_stepped(self.line):
             # Differences of 64-bit integers are exact modulo 2^64.
             steps = as_integers(high).view(np.uint64) - as_integers(low).view(np.uint64)
             return from_integers(steps.view(_word(self.gap_type)), missing, self.gap_type)
         if pt.is_decimal(self.line):
             wide = pa.decimal256(WIDE, self.line.scale)
-            return pc.subtract(high.cast(wide), low.cast(wide)).cast(self.gap_type)
+            gap = fitted(pc.subtract(high.cast(wide), low.cast(wide)), self.gap_type)
+            return pa.concat_arrays(gap.chunks) if gap.num_chunks else pa.array([], self.gap_type)
         start, end = (side.fill_null(0.0).to_numpy() for side in (low, high))
         return pa.array(_float_gap(start, end, self.decimals[0]), mask=missing)
 

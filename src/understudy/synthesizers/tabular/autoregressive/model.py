@@ -113,6 +113,10 @@ class AutoregressiveModel:
         dataset = data if isinstance(data, Dataset) else read(data)
         return log_likelihood(self, dataset, order)
 
+    def scores(self, dataset: Dataset) -> dict[str, Floats]:
+        """How well the model knows each row, for attacks on the model itself."""
+        return {"likelihood": self.log_likelihood(dataset)}
+
     def admitted(self, domains: Domains, also: Mapping[str, Floats] | None = None) -> Admitted:
         """Conditions as shares of codes; `also` admits groups besides. Raises where a column takes
         no value that meets its condition."""
