@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from understudy.data import Dataset
 from understudy.encoding import identifiers
 from understudy.encoding.constraints import Reparametrisation
+from understudy.encoding.discrete import Floats
 from understudy.encoding.invented import invent
 from understudy.encoding.points import join_points, split_points
 from understudy.errors import ConditionError, ConstraintError
 from understudy.runtime.random import stream
-from understudy.schema import Identifier, Schema, Table
+from understudy.schema import Identifier, Number, Schema, Table
 from understudy.schema.domains import Domain
 from understudy.synthesizers.tabular.shape import readable_points
 
@@ -104,3 +106,18 @@ class Assembly:
             f"only {found:,} of {n:,} rows could be made without breaking a condition or a unique "
             "key. Ask for fewer rows, or relax it."
         )
+
+
+def with_weight(schema: Schema, table: pa.Table, weight: Floats) -> Dataset:
+    """The rows with a last column of weights."""
+    spec = schema.table()
+    name = "weight"
+    while name in spec.column_names:
+        name = f"_{name}"
+    column = Number(
+        name=name, nullable=False, why="undoes the balance: weighted, shares are as in training"
+    )
+    wider = spec.model_copy(update={"columns": (*spec.columns, column)})
+    return Dataset(
+        schema.with_table(wider), {spec.name: table.append_column(name, pa.array(weight))}
+    )

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.contracts import Shares
@@ -20,8 +19,8 @@ from understudy.data import Dataset
 from understudy.encoding.columns import Levels
 from understudy.errors import ColumnError, ConditionError, suggest
 from understudy.runtime.random import stream
-from understudy.schema import Number, Schema
 from understudy.schema.domains import Domain
+from understudy.synthesizers.tabular.assembly import with_weight
 from understudy.synthesizers.tabular.boosted import ClassHead
 from understudy.synthesizers.tabular.particles import quotas
 from understudy.synthesizers.tabular.tree_model import Drawn, Request, TreeModel
@@ -58,7 +57,7 @@ def sample_balanced(
     table = model.finish(draw, n, domains, seed)
     codes = codec.encode(table[column])
     weight = np.where(wanted > 0, usual / np.where(wanted > 0, wanted, 1.0), 0.0)[codes]
-    return _with_weight(model.schema, table, weight)
+    return with_weight(model.schema, table, weight)
 
 
 def _wanted(model: TreeModel, balance: Shares) -> tuple[str, Levels, NDArray[np.float64]]:
@@ -170,17 +169,3 @@ def _by_quota(
         parts.append(drawn.take(picked))
         left = left - np.bincount(codes[picked], minlength=len(left))
     return parts, left
-
-
-def _with_weight(schema: Schema, table: pa.Table, weight: NDArray[np.float64]) -> Dataset:
-    spec = schema.table()
-    name = "weight"
-    while name in spec.column_names:
-        name = f"_{name}"
-    column = Number(
-        name=name, nullable=False, why="undoes the balance: weighted, shares are as in training"
-    )
-    wider = spec.model_copy(update={"columns": (*spec.columns, column)})
-    return Dataset(
-        schema.with_table(wider), {spec.name: table.append_column(name, pa.array(weight))}
-    )

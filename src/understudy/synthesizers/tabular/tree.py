@@ -24,7 +24,7 @@ from understudy.data import Dataset
 from understudy.encoding.columns import Codec, Codes, Ranks, fit_codec
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.points import split_points
-from understudy.errors import ColumnError, EngineError
+from understudy.errors import EngineError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream
@@ -33,6 +33,7 @@ from understudy.synthesizers.tabular.boosted import MOST_CLASSES, fit_head
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.leaves import Grove, Way, fit_grove
 from understudy.synthesizers.tabular.order import by_information, classes_of, dependencies
+from understudy.synthesizers.tabular.request import single_table
 from understudy.synthesizers.tabular.tree_model import TreeModel
 
 BOOST_ROWS = 150_000
@@ -81,7 +82,9 @@ class TreeSynthesizer:
         from understudy.data import like, read
 
         dataset = data if isinstance(data, Dataset) else read(data)
-        spec = self._check(dataset)
+        spec = single_table(dataset.schema, self.target, "tree")
+        if dataset.table.num_rows == 0:
+            raise EngineError(f"table {spec.name!r} has no rows to learn from.")
         table = dataset.table
         space = Reparametrisation.fit(table, spec)
         model_table, model_spec = split_points(space.forward(table), space.spec)
@@ -128,25 +131,6 @@ class TreeSynthesizer:
     def load(path: Path) -> TreeModel:
         """A model that `TreeModel.save` wrote."""
         return TreeModel.load(path)
-
-    def _check(self, dataset: Dataset) -> Table:
-        if len(dataset.schema.tables) != 1:
-            names = ", ".join(t.name for t in dataset.schema.tables)
-            raise EngineError(
-                f"the tree engine takes one table, this dataset has several: {names}."
-            )
-        spec = dataset.schema.table()
-        if dataset.table.num_rows == 0:
-            raise EngineError(f"table {spec.name!r} has no rows to learn from.")
-        if self.target is None:
-            return spec
-        column = spec.column(self.target)
-        if column.kind in ("identifier", "text"):
-            raise ColumnError(
-                f"column {self.target!r} is {column.kind} ({column.why or 'by its kind'}) and "
-                "cannot be the target. Name a column to predict, or change its kind in the plan."
-            )
-        return spec
 
     def _grow(
         self,

@@ -20,11 +20,11 @@ from typing import Any
 import pyarrow as pa
 
 from understudy.data import Dataset
-from understudy.errors import ColumnError, EngineError, MissingExtraError
+from understudy.errors import EngineError, MissingExtraError
 from understudy.privacy.budget import Budget
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, silent
-from understudy.schema import Schema, Table
+from understudy.schema import Schema
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.assembly import Assembly
 from understudy.synthesizers.tabular.autoregressive.budget import ColumnPlan, plan_columns
@@ -34,6 +34,7 @@ from understudy.synthesizers.tabular.autoregressive.learning import (
     learn_privately,
 )
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
+from understudy.synthesizers.tabular.request import learnable_table
 from understudy.synthesizers.tabular.shape import Shape
 
 
@@ -93,7 +94,7 @@ class AutoregressiveSynthesizer:
         from understudy.data import like, read
 
         dataset = data if isinstance(data, Dataset) else read(data)
-        spec = self._check(dataset.schema)
+        spec = learnable_table(dataset.schema, self.target, "autoregressive")
         if privacy is None:
             learnt = learn_openly(self, dataset, spec, progress)
         else:
@@ -131,7 +132,7 @@ class AutoregressiveSynthesizer:
 
         What is left pays for a training whose steps follow from how many rows are bought.
         """
-        spec = self._check(schema)
+        spec = learnable_table(schema, self.target, "autoregressive")
         if types is None:
             types = pa.schema([(c.name, stored_type(c)) for c in spec.columns])
         shape = Shape.public(spec, types)
@@ -141,27 +142,6 @@ class AutoregressiveSynthesizer:
     def load(path: Path) -> AutoregressiveModel:
         """A model that `AutoregressiveModel.save` wrote."""
         return AutoregressiveModel.load(path)
-
-    def _check(self, schema: Schema) -> Table:
-        if len(schema.tables) != 1:
-            names = ", ".join(t.name for t in schema.tables)
-            raise EngineError(
-                f"the autoregressive engine takes one table, this dataset has several: {names}."
-            )
-        spec = schema.table()
-        if not spec.learnt:
-            raise EngineError(
-                f"table {spec.name!r} has no column to learn: all are identifiers or text."
-            )
-        if self.target is None:
-            return spec
-        column = spec.column(self.target)
-        if column.kind in ("identifier", "text"):
-            raise ColumnError(
-                f"column {self.target!r} is {column.kind} ({column.why or 'by its kind'}) and "
-                "cannot be the target. Name a column to predict, or change its kind in the plan."
-            )
-        return spec
 
 
 def _require_torch() -> None:

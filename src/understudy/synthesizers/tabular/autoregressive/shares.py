@@ -10,7 +10,7 @@ from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
-from understudy.synthesizers.tabular.assembly import Domains
+from understudy.synthesizers.tabular.assembly import Domains, with_weight
 from understudy.synthesizers.tabular.autoregressive.coding import Coding
 from understudy.synthesizers.tabular.autoregressive.drawing import Admitted
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
@@ -18,7 +18,6 @@ from understudy.synthesizers.tabular.marginals.shares import (
     labels_of,
     one_column,
     wanted_shares,
-    with_weight,
 )
 from understudy.synthesizers.tabular.particles import quotas
 

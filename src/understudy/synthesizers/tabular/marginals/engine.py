@@ -25,13 +25,13 @@ import pyarrow as pa
 
 from understudy.data import Dataset
 from understudy.encoding.private_bins import Binned, learn
-from understudy.errors import ColumnError, EngineError
+from understudy.errors import EngineError
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.session import Private, Session
 from understudy.privacy.sessions import OpenSession
 from understudy.runtime.progress import Progress, ProgressEvent, silent
-from understudy.schema import Schema, Table
+from understudy.schema import Schema
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.marginals.cliques import fit_cliques, measure, refined
 from understudy.synthesizers.tabular.marginals.grain import MANY, SHORT, STEPS, ladder
@@ -52,6 +52,7 @@ from understudy.synthesizers.tabular.marginals.planning import (
     width_at,
 )
 from understudy.synthesizers.tabular.marginals.selection import select
+from understudy.synthesizers.tabular.request import learnable_table
 from understudy.synthesizers.tabular.shape import Shape
 
 CLASSES = 16
@@ -96,7 +97,7 @@ class MarginalSynthesizer:
 
         `types` are the table's Arrow types, where they are known.
         """
-        spec = self._check(schema)
+        spec = learnable_table(schema, self.target, "marginal")
         if types is None:
             types = pa.schema([(c.name, stored_type(c)) for c in spec.columns])
         shape = Shape.public(spec, types)
@@ -114,7 +115,7 @@ class MarginalSynthesizer:
         from understudy.data import like, read
 
         dataset = data if isinstance(data, Dataset) else read(data)
-        spec = self._check(dataset.schema)
+        spec = learnable_table(dataset.schema, self.target, "marginal")
         types = dataset.table.schema.remove_metadata()
         if privacy is None:
             if dataset.table.num_rows == 0:
@@ -153,27 +154,6 @@ class MarginalSynthesizer:
     def load(path: Path) -> MarginalModel:
         """A model that `MarginalModel.save` wrote."""
         return MarginalModel.load(path)
-
-    def _check(self, schema: Schema) -> Table:
-        if len(schema.tables) != 1:
-            names = ", ".join(t.name for t in schema.tables)
-            raise EngineError(
-                f"the marginal engine takes one table, this dataset has several: {names}."
-            )
-        spec = schema.table()
-        if not spec.learnt:
-            raise EngineError(
-                f"table {spec.name!r} has no column to learn: all are identifiers or text."
-            )
-        if self.target is None:
-            return spec
-        column = spec.column(self.target)
-        if column.kind in ("identifier", "text"):
-            raise ColumnError(
-                f"column {self.target!r} is {column.kind} ({column.why or 'by its kind'}) and "
-                "cannot be the target. Name a column to predict, or change its kind in the plan."
-            )
-        return spec
 
     def _target(self, shape: Shape) -> str | None:
         """The target, unless a constraint works it out from other columns."""

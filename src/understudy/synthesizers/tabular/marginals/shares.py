@@ -9,15 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
 from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
 from understudy.errors import ColumnError, ConditionError, suggest
 from understudy.runtime.random import stream
-from understudy.schema import Number, Schema
-from understudy.synthesizers.tabular.assembly import Domains
+from understudy.schema import Schema
+from understudy.synthesizers.tabular.assembly import Domains, with_weight
 from understudy.synthesizers.tabular.marginals.model import MarginalModel
 from understudy.synthesizers.tabular.particles import quotas
 
@@ -104,18 +103,3 @@ def _asked(column: str, levels: list[Any], shares: dict[Any, float]) -> tuple[Fl
             raise ConditionError(f"the share of {level!r} is {share}; shares lie between 0 and 1.")
         asked[spelled[str(level)]], named[spelled[str(level)]] = float(share), True
     return asked, named
-
-
-def with_weight(schema: Schema, table: pa.Table, weight: Floats) -> Dataset:
-    """The rows with a last column of weights."""
-    spec = schema.table()
-    name = "weight"
-    while name in spec.column_names:
-        name = f"_{name}"
-    column = Number(
-        name=name, nullable=False, why="undoes the balance: weighted, shares are as in training"
-    )
-    wider = spec.model_copy(update={"columns": (*spec.columns, column)})
-    return Dataset(
-        schema.with_table(wider), {spec.name: table.append_column(name, pa.array(weight))}
-    )
