@@ -504,3 +504,15 @@ def test_entities_are_one_unit_whatever_the_column_is_called(ledger: Ledger) -> 
     with pytest.raises(BudgetError, match="left on this data"):
         ledger.reserve(DATA, "client", "r2", "q", Gaussian(0.6), budget=Budget(9.0, 1e-6))
     ledger.reserve(DATA, "row", "r3", "q", Gaussian(0.6), budget=Budget(9.0, 1e-6))
+
+
+def test_a_refusal_names_the_cap_that_binds(ledger: Ledger) -> None:
+    """Two names of one dataset; raising the second's cap alone would be refused for ever."""
+    first = ledger.recognise(found(*"abcd"))
+    ledger.reserve(first, "row", "r1", "q", Gaussian(0.6), budget=Budget(9.9, 1e-6))
+    second = ledger.recognise(found(*"cdef"))
+    ledger.cap(second, "row", 30.0, "other nulls")
+    with pytest.raises(BudgetError, match=f"ledger cap {first[:12]}"):
+        ledger.check(second, "row", Budget(9.0, 1e-6))
+    ledger.cap(first, "row", 30.0, "the same")
+    ledger.check(second, "row", Budget(9.0, 1e-6))

@@ -104,14 +104,27 @@ def cap_of(entries: Sequence[Entry], dataset: str = "", asking: Budget | None = 
     Its delta, where nobody recorded one, is the largest that a run was given or is `asking` for,
     and never above 1e-5: a request that was refused must not loosen what the others are held to.
     """
-    last = dict.fromkeys((dataset, *(e.dataset for e in entries if e.charged)), CAP)
-    last |= {e.dataset: e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None}
-    epsilons = [epsilon for name, epsilon in last.items() if name]
+    caps = _caps(entries, dataset)
     stated = [e.delta for e in entries if e.kind == "cap" and e.delta is not None]
     given = [e.delta for e in entries if e.charged and e.delta is not None]
     given += [] if asking is None else [asking.delta]
     delta = (stated[-1:] or [max(given, default=DELTA)])[0]
-    return Budget(min(epsilons, default=CAP), min(delta, MOST_DELTA))
+    return Budget(min(caps.values(), default=CAP), min(delta, MOST_DELTA))
+
+
+def _caps(entries: Sequence[Entry], dataset: str) -> dict[str, float]:
+    """The cap of each name of one dataset."""
+    names = (dataset, *(e.dataset for e in entries if e.charged))
+    found = {name: CAP for name in names if name}
+    return found | {
+        e.dataset: e.epsilon for e in entries if e.kind == "cap" and e.epsilon is not None
+    }
+
+
+def _strictest(entries: Sequence[Entry], dataset: str) -> str:
+    """The name whose cap binds all others: the one to raise."""
+    caps = _caps(entries, dataset)
+    return min(caps, key=caps.__getitem__, default=dataset)
 
 
 def check_ceiling(delta: float) -> None:
@@ -159,17 +172,19 @@ def afford(
     cap = cap_of(mine, dataset, budget)
     together = epsilon_of((*events_of(mine), *asked), cap.delta)
     if not together <= cap.epsilon:
-        raise BudgetError(_over_cap(standing(mine, dataset, unit), asked, together, what))
+        now, binding = standing(mine, dataset, unit), _strictest(mine, dataset)
+        raise BudgetError(_over_cap(now, binding, asked, together, what))
 
 
 def below_cap(entries: Sequence[Entry], dataset: str, unit: str, budget: Budget) -> None:
     """Raises `BudgetError` for a run that asks for more than all runs together may spend."""
-    cap = cap_of(of_account(entries, dataset, unit), dataset)
+    mine = of_account(entries, dataset, unit)
+    cap = cap_of(mine, dataset)
     if budget.epsilon > cap.epsilon:
         raise BudgetError(
             f"epsilon {budget.epsilon:g} is above the cap of {cap.epsilon:g} that all runs on this "
             f"data share (unit {unit!r}). Ask for less, or raise the cap, on record: "
-            f"{raise_command(dataset, unit, budget.epsilon)}"
+            f"{raise_command(_strictest(mine, dataset), unit, budget.epsilon)}"
         )
 
 
@@ -217,12 +232,14 @@ def raise_command(dataset: str, unit: str, epsilon: float) -> str:
     return f'understudy ledger cap {dataset[:SHOWN]}{option} --epsilon {epsilon:g} --why "..."'
 
 
-def _over_cap(now: Standing, asked: Sequence[Event], together: float, what: str) -> str:
+def _over_cap(
+    now: Standing, binding: str, asked: Sequence[Event], together: float, what: str
+) -> str:
     spent = "; ".join(f"run {run}: {epsilon:.4g}" for run, epsilon in now.by_run.items())
     before = f"Spent on: {spent} (by themselves; composed {now.spent.epsilon:.4g}). "
     remedy = (
         "Ask for less, or raise the cap, on record: "
-        f"{raise_command(now.dataset, now.unit, float(f'{together * 1.01:.3g}'))}"
+        f"{raise_command(binding, now.unit, float(f'{together * 1.01:.3g}'))}"
         if together < float("inf")
         else "A part of it has a delta above the cap's: take a smaller one, or state the cap at a "
         "larger with `understudy ledger cap ... --delta`."
