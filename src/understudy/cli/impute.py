@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import Delimiter, Encoding, Json, Nulls, Seed, Threads
+from understudy.cli.options import Delimiter, Encoding, Json, Nulls, Seed
 
 
 def impute(
@@ -18,7 +18,6 @@ def impute(
     null: Nulls = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
-    threads: Threads = 1,
     json: Json = False,
 ) -> None:
     from understudy.cli.verdict import print_json
