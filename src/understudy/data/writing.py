@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,6 +44,23 @@ def write_table(table: pa.Table, path: Path) -> None:
         whole(path, lambda target: _write_csv(table, target, gzipped=name.endswith(".gz")))
     else:
         raise SourceError(f"cannot tell how to write {path}. End it in .csv, .csv.gz or .parquet.")
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `path` where the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        yield building
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(building, path)
 
 
 def whole(path: Path, make: Callable[[Path], object]) -> None:

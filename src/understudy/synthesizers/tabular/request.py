@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
 from understudy.errors import ColumnError, EngineError
 from understudy.schema import Schema, Table
+
+Config = TypeVar("Config")
 
 
 def single_table(schema: Schema, target: str | None, engine: str) -> Table:
@@ -33,3 +39,12 @@ def learnable_table(schema: Schema, target: str | None, engine: str) -> Table:
             f"table {spec.name!r} has no column to learn: all are identifiers or text."
         )
     return spec
+
+
+def with_params(config: Config, params: Mapping[str, Any], engine: str) -> Config:
+    """scikit-learn's `set_params` for a frozen configuration: a new one, with these changed."""
+    known = {field.name for field in fields(config)}  # type: ignore[arg-type]
+    for name in params:
+        if name not in known:
+            raise EngineError(f"the {engine} engine has no parameter {name!r}: {sorted(known)}")
+    return replace(config, **params)  # type: ignore[type-var]

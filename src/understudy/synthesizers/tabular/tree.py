@@ -13,7 +13,7 @@ leaf size, pruning, jitter and the audit afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from understudy.synthesizers.tabular.boosted import MOST_CLASSES, fit_head
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.leaves import Grove, Way, fit_grove
 from understudy.synthesizers.tabular.order import by_information, classes_of, dependencies
-from understudy.synthesizers.tabular.request import single_table
+from understudy.synthesizers.tabular.request import single_table, with_params
 from understudy.synthesizers.tabular.tree_model import TreeModel
 
 BOOST_ROWS = 150_000
@@ -64,11 +64,7 @@ class TreeSynthesizer:
         return asdict(self)
 
     def set_params(self, **params: Any) -> TreeSynthesizer:
-        known = {field.name for field in fields(self)}
-        for name in params:
-            if name not in known:
-                raise EngineError(f"the tree engine has no parameter {name!r}: {sorted(known)}")
-        return replace(self, **params)
+        return with_params(self, params, "tree")
 
     def fit(self, data: Any, *, privacy: Any = None, progress: Progress = silent) -> TreeModel:
         """Learns one table: a `Dataset`, or any frame or path that `understudy.read` takes.

@@ -14,8 +14,6 @@ Nothing here runs code when read. A newer format is refused.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from understudy.data.writing import whole_folder
 from understudy.encoding.columns import Codec, Levels, Ranks
 from understudy.encoding.constraints import Reparametrisation
 from understudy.errors import FormatError
@@ -42,13 +41,14 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 def save(model: TreeModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
+    with whole_folder(Path(path)) as building:
+        _fill(model, building)
+
+
+def _fill(model: TreeModel, building: Path) -> None:
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    (building / "levels").mkdir(parents=True)
+    (building / "levels").mkdir()
     (building / "space").mkdir()
     arrays: Arrays = {}
     codecs = [_codec_out(i, c, arrays, building) for i, c in enumerate(model.codecs.values())]
@@ -78,9 +78,6 @@ def save(model: TreeModel, path: Path) -> None:
         {k: np.ascontiguousarray(v) for k, v in arrays.items()}, building / "arrays.safetensors"
     )
     (building / "model.json").write_text(json.dumps(card, indent=1, ensure_ascii=False))
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(building, path)
 
 
 def load(path: Path) -> TreeModel:

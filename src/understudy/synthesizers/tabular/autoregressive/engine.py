@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from understudy.data import Dataset
-from understudy.errors import EngineError, MissingExtraError
+from understudy.errors import MissingExtraError
 from understudy.privacy.budget import Budget
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, silent
@@ -34,7 +34,7 @@ from understudy.synthesizers.tabular.autoregressive.learning import (
     learn_privately,
 )
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
-from understudy.synthesizers.tabular.request import learnable_table
+from understudy.synthesizers.tabular.request import learnable_table, with_params
 from understudy.synthesizers.tabular.shape import Shape
 
 
@@ -67,13 +67,7 @@ class AutoregressiveSynthesizer:
         return asdict(self)
 
     def set_params(self, **params: Any) -> AutoregressiveSynthesizer:
-        known = {field.name for field in fields(self)}
-        for name in params:
-            if name not in known:
-                raise EngineError(
-                    f"the autoregressive engine has no parameter {name!r}: {sorted(known)}"
-                )
-        return replace(self, **params)
+        return with_params(self, params, "autoregressive")
 
     def size(self, default: Size) -> Size:
         """`default` with what is set here in its place."""

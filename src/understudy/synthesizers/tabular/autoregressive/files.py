@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -28,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from understudy.data.writing import whole_folder
 from understudy.encoding.constraints import Reparametrisation
-from understudy.encoding.discrete import Axis, GridAxis, LabelAxis, Line
 from understudy.errors import FormatError
 from understudy.schema import Schema, Table
 from understudy.synthesizers.tabular.assembly import Assembly
@@ -38,22 +36,23 @@ from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import checked
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
 from understudy.synthesizers.tabular.autoregressive.tokens import sizes_of
+from understudy.synthesizers.tabular.axis_files import Arrays, axis_in, axis_out
 
 FORMAT = 1
 CARD = "model.json"
 STAMP = "INTERNAL, NOT PRIVATE: fitted without noise, or with noise from a known seed."
-Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def save(model: AutoregressiveModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
+    with whole_folder(Path(path)) as building:
+        _fill(model, building)
+
+
+def _fill(model: AutoregressiveModel, building: Path) -> None:
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    (building / "labels").mkdir(parents=True)
+    (building / "labels").mkdir()
     (building / "space").mkdir()
     assembly, drawing = model.assembly, model.drawing
     arrays: Arrays = {}
@@ -90,9 +89,6 @@ def save(model: AutoregressiveModel, path: Path) -> None:
         "files": _digests(building),
     }
     (building / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False))
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(building, path)
 
 
 def load(path: Path) -> AutoregressiveModel:
@@ -179,47 +175,14 @@ def _gaps_in(arrays: Arrays) -> dict[tuple[int, int], Any]:
 
 def _coding_out(i: int, coding: Coding, arrays: Arrays, folder: Path) -> dict[str, Any]:
     arrays[f"{i}/group"], arrays[f"{i}/shares"] = coding.group, coding.shares
-    return {"staged": coding.staged, **_axis_out(i, coding.axis, arrays, folder)}
+    return {"staged": coding.staged, **axis_out(i, coding.axis, arrays, folder)}
 
 
 def _coding_in(
     i: int, name: str, told: Mapping[str, Any], arrays: Arrays, types: pa.Schema, path: Path
 ) -> Coding:
-    axis = _axis_in(i, name, told, arrays, types, path)
+    axis = axis_in(i, name, told, arrays, types, path)
     coding = Coding(axis, arrays[f"{i}/group"], arrays[f"{i}/shares"], told["staged"])
     if len(coding.group) != axis.size or len(coding.shares) != axis.size:
         raise FormatError(f"the model in {path} is damaged: column {name!r} has other codes.")
     return coding
-
-
-def _axis_out(i: int, axis: Axis, arrays: Arrays, folder: Path) -> dict[str, Any]:
-    if isinstance(axis, LabelAxis):
-        pq.write_table(pa.table({"label": axis.values}), folder / "labels" / f"{i}.parquet")
-        if axis.shares is not None:
-            arrays[f"{i}/label_shares"] = axis.shares
-        return {
-            "kind": "labels",
-            "other": axis.other,
-            "nullable": axis.nullable,
-            "ordered": axis.ordered,
-        }
-    arrays[f"{i}/starts"] = axis.starts
-    return {
-        "kind": "grid",
-        "decimals": axis.line.decimals,
-        "power": axis.line.power,
-        "every": axis.line.every,
-        "last": axis.last,
-        "nullable": axis.nullable,
-    }
-
-
-def _axis_in(
-    i: int, name: str, told: Mapping[str, Any], arrays: Arrays, types: pa.Schema, path: Path
-) -> Axis:
-    if told["kind"] == "labels":
-        values = pq.read_table(path / "labels" / f"{i}.parquet")["label"].combine_chunks()
-        shares = arrays.get(f"{i}/label_shares")
-        return LabelAxis(name, values, told["other"], told["nullable"], told["ordered"], shares)
-    line = Line(types.field(name).type, told["decimals"], told["power"], told["every"])
-    return GridAxis(name, line, arrays[f"{i}/starts"], told["last"], told["nullable"])

@@ -16,7 +16,7 @@ Without a session the same steps run on exact counts and keep no privacy budget.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ from understudy.synthesizers.tabular.marginals.planning import (
     width_at,
 )
 from understudy.synthesizers.tabular.marginals.selection import select
-from understudy.synthesizers.tabular.request import learnable_table
+from understudy.synthesizers.tabular.request import learnable_table, with_params
 from understudy.synthesizers.tabular.shape import Shape
 
 CLASSES = 16
@@ -79,11 +79,7 @@ class MarginalSynthesizer:
         return asdict(self)
 
     def set_params(self, **params: Any) -> MarginalSynthesizer:
-        known = {field.name for field in fields(self)}
-        for name in params:
-            if name not in known:
-                raise EngineError(f"the marginal engine has no parameter {name!r}: {sorted(known)}")
-        return replace(self, **params)
+        return with_params(self, params, "marginal")
 
     def plan(
         self,

@@ -14,8 +14,6 @@ Nothing here runs code when read. A newer format is refused.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,30 +24,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from understudy.data.writing import whole_folder
 from understudy.encoding.constraints import Reparametrisation
-from understudy.encoding.discrete import Axis, GridAxis, LabelAxis, Line
 from understudy.errors import FormatError
 from understudy.schema import Schema, Table
+from understudy.synthesizers.tabular.axis_files import Arrays, axis_in, axis_out
 from understudy.synthesizers.tabular.marginals.model import MarginalModel
 from understudy.synthesizers.tabular.marginals.network import Network, Node
 
 FORMAT = 1
 STAMP = "INTERNAL, NOT PRIVATE: fitted without noise, or with noise from a known seed."
-Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def save(model: MarginalModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
+    with whole_folder(Path(path)) as building:
+        _fill(model, building)
+
+
+def _fill(model: MarginalModel, building: Path) -> None:
     from safetensors.numpy import save_file
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
-    (building / "labels").mkdir(parents=True)
+    (building / "labels").mkdir()
     (building / "space").mkdir()
     arrays: Arrays = {"shares": model.network.shares, "of_code": model.network.of_code}
-    axes = [_axis_out(i, a, arrays, building) for i, a in enumerate(model.axes.values())]
+    axes = [axis_out(i, a, arrays, building) for i, a in enumerate(model.axes.values())]
     nodes = [_node_out(i, n, arrays) for i, n in enumerate(model.network.nodes.values())]
     card = {
         "format": FORMAT,
@@ -75,9 +74,6 @@ def save(model: MarginalModel, path: Path) -> None:
         {k: np.ascontiguousarray(v) for k, v in arrays.items()}, building / "arrays.safetensors"
     )
     (building / "model.json").write_text(json.dumps(card, indent=1, ensure_ascii=False))
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(building, path)
 
 
 def load(path: Path) -> MarginalModel:
@@ -108,7 +104,7 @@ def load(path: Path) -> MarginalModel:
             model_spec=TypeAdapter(Table).validate_python(card["model_spec"]),
             model_types=model_types,
             axes={
-                n: _axis_in(i, n, c, arrays, model_types, path)
+                n: axis_in(i, n, c, arrays, model_types, path)
                 for i, (n, c) in enumerate(card["axes"].items())
             },
             network=Network(card["target"], arrays["of_code"], arrays["shares"], nodes),
@@ -117,45 +113,6 @@ def load(path: Path) -> MarginalModel:
         )
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise FormatError(f"the model in {path} is damaged: {error}") from error
-
-
-def _axis_out(i: int, axis: Axis, arrays: Arrays, folder: Path) -> dict[str, Any]:
-    if isinstance(axis, LabelAxis):
-        pq.write_table(pa.table({"label": axis.values}), folder / "labels" / f"{i}.parquet")
-        if axis.shares is not None:
-            arrays[f"axis/{i}/shares"] = axis.shares
-        return {
-            "kind": "labels",
-            "other": axis.other,
-            "nullable": axis.nullable,
-            "ordered": axis.ordered,
-        }
-    arrays[f"axis/{i}/starts"] = axis.starts
-    return {
-        "kind": "grid",
-        "decimals": axis.line.decimals,
-        "power": axis.line.power,
-        "every": axis.line.every,
-        "last": axis.last,
-        "nullable": axis.nullable,
-    }
-
-
-def _axis_in(
-    i: int, name: str, card: Mapping[str, Any], arrays: Arrays, types: pa.Schema, path: Path
-) -> Axis:
-    if card["kind"] == "labels":
-        values = pq.read_table(path / "labels" / f"{i}.parquet")["label"].combine_chunks()
-        return LabelAxis(
-            name,
-            values,
-            card["other"],
-            card["nullable"],
-            card["ordered"],
-            arrays.get(f"axis/{i}/shares"),
-        )
-    line = Line(types.field(name).type, card["decimals"], card["power"], card["every"])
-    return GridAxis(name, line, arrays[f"axis/{i}/starts"], card["last"], card["nullable"])
 
 
 def _node_out(i: int, node: Node, arrays: Arrays) -> dict[str, Any]:
