@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from understudy.release.guarantee_lines import GUARANTEE, TRIED, TWICE
 from understudy.release.guideline_lines import INFERENCE, LINKABILITY, SINGLING_OUT
 from understudy.release.privacy_lines import AVERAGE, UNUSUAL
 from understudy.release.versions import versions
@@ -46,7 +47,10 @@ LINES = (
         "how many of the held-out ones reappear; one-sided binomial test, shared by all kinds",
     ),
     ("closeness", "share of synthetic rows nearer to a row learnt from", "one half"),
-    (AVERAGE, "AUC of membership attacks, chosen on half of the people, judged on the rest", COIN),
+    (GUARANTEE, "epsilon of everything charged to the run", "what the run was allowed"),
+    (TWICE, "epsilon of the same events by a second accountant", "what the first says"),
+    (TRIED, "epsilon that canaries in the run prove, where there were any", "what is claimed"),
+    (AVERAGE, "AUC of membership attacks; the upper bound covers the best of them", COIN),
     (
         "membership, few false alarms",
         "members found at 1 % false alarms; the threshold is set on other strangers",
