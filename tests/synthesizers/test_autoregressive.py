@@ -57,11 +57,13 @@ def session(epsilon: float, seed: int = 1, delta: float = 1e-6, rows: int = 1) -
 def line_of(values: np.ndarray[Any, Any], most: int = 100) -> Coding:
     """The coding that a column of numbers gets without a budget."""
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.reading import read_codings
+    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Number(name="x"), pa.table({"x": values})
     known = {"x": known_of_data(column, table["x"])}
-    return read_codings(table, (column,), known, most, 200)["x"]
+    found = read_columns(table, (column,), known)["x"]
+    return coded(found.axis, found.counts, most, 200)
 
 
 # Codings
@@ -78,11 +80,13 @@ def line_of(values: np.ndarray[Any, Any], most: int = 100) -> Coding:
 @settings(max_examples=60, deadline=None)
 def test_codes_survive_the_way_to_values_and_back(cells: list[int | None], seed: int) -> None:
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.reading import read_codings
+    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Number(name="x", integer=True), pa.table({"x": pa.array(cells, pa.int64())})
     known = {"x": known_of_data(column, table["x"])}
-    coding = read_codings(table, (column,), known, 10, 20)["x"]
+    found = read_columns(table, (column,), known)["x"]
+    coding = coded(found.axis, found.counts, 10, 20)
     tokens = coding.encode(table["x"])
     made = coding.decode(tokens, np.random.default_rng(seed))
     assert made.type == pa.int64()
@@ -133,11 +137,13 @@ def test_a_condition_on_a_bin_is_the_share_of_its_line() -> None:
 def test_many_labels_are_told_in_two_stages_without_loss() -> None:
     labels = pa.chunked_array([pa.array([f"code {i % 1500}" for i in range(3000)])])
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.reading import read_codings
+    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Category(name="x"), pa.table({"x": labels})
     known = {"x": known_of_data(column, labels)}
-    coding = read_codings(table, (column,), known, 100, 200)["x"]
+    found = read_columns(table, (column,), known)["x"]
+    coding = coded(found.axis, found.counts, 100, 200)
     assert coding.staged
     assert max(coding.sizes) <= 200
     tokens = coding.encode(labels)
@@ -403,7 +409,7 @@ def test_odd_parameters_and_orders() -> None:
 # Files
 
 
-@pytest.mark.parametrize("name", ["network.safetensors", "codings.safetensors", "types.parquet"])
+@pytest.mark.parametrize("name", ["network.safetensors", "columns.safetensors", "types.parquet"])
 def test_damaged_files_are_named(model: AutoregressiveModel, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "model"
     for damage in (lambda b: b[: len(b) // 2], lambda b: b[:-1] + bytes([b[-1] ^ 1])):
@@ -422,7 +428,7 @@ def test_a_card_that_does_not_fit_is_refused(model: AutoregressiveModel, tmp_pat
     folder = tmp_path / "model"
     model.save(folder)
     card = json.loads((folder / "model.json").read_text())
-    for change in ({"order": ["a", "a", "b", "c"]}, {"config": {"depht": 1}}, {"codings": {}}):
+    for change in ({"order": ["a", "a", "b", "c"]}, {"config": {"depht": 1}}, {"columns": {}}):
         (folder / "model.json").write_text(json.dumps({**card, **change}))
         with pytest.raises(FormatError):
             AutoregressiveModel.load(folder)

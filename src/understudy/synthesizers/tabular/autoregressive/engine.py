@@ -20,20 +20,20 @@ from typing import Any
 import pyarrow as pa
 
 from understudy.data import Dataset
-from understudy.errors import MissingExtraError
 from understudy.privacy.budget import Budget
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, silent
 from understudy.schema import Schema
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.assembly import Assembly
-from understudy.synthesizers.tabular.autoregressive.budget import ColumnPlan, plan_columns
 from understudy.synthesizers.tabular.autoregressive.learning import (
     Size,
     learn_openly,
     learn_privately,
 )
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
+from understudy.synthesizers.tabular.neural.budget import ColumnPlan, plan_columns
+from understudy.synthesizers.tabular.neural.device import require_torch
 from understudy.synthesizers.tabular.request import learnable_table, with_params
 from understudy.synthesizers.tabular.shape import Shape
 
@@ -84,7 +84,7 @@ class AutoregressiveSynthesizer:
         table, `EngineError` for several tables or a training that fails, `ColumnError` for a target
         that cannot be one.
         """
-        _require_torch()
+        require_torch("autoregressive")
         from understudy.data import like, read
 
         dataset = data if isinstance(data, Dataset) else read(data)
@@ -136,12 +136,3 @@ class AutoregressiveSynthesizer:
     def load(path: Path) -> AutoregressiveModel:
         """A model that `AutoregressiveModel.save` wrote."""
         return AutoregressiveModel.load(path)
-
-
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError.of("the autoregressive engine", "deep") from None

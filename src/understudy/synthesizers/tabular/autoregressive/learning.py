@@ -7,36 +7,24 @@ decides when training stops. Under a budget everything is asked of the session: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
 from understudy.data import Dataset
 from understudy.encoding.discrete import LabelAxis
-from understudy.encoding.private_bins import learn
 from understudy.errors import EngineError
-from understudy.privacy.session import Private, Session
+from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.runtime.random import stream
 from understudy.schema import Table
-from understudy.synthesizers.tabular.autoregressive.budget import (
-    ColumnPlan,
-    plan_columns,
-    plan_training,
-)
 from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import Forward
 from understudy.synthesizers.tabular.autoregressive.gaps import find_gaps
-from understudy.synthesizers.tabular.autoregressive.reading import read_codings
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
 from understudy.synthesizers.tabular.autoregressive.tokens import (
     Codings,
-    Tokens,
     encoded,
     in_order,
     leaders_of,
@@ -44,10 +32,16 @@ from understudy.synthesizers.tabular.autoregressive.tokens import (
     shares_of,
     sizes_of,
 )
-from understudy.synthesizers.tabular.marginals.oneway import row_total, smooth
+from understudy.synthesizers.tabular.neural.budget import plan_columns, plan_training
+from understudy.synthesizers.tabular.neural.buying import Counted, bought_columns, by_unit
+from understudy.synthesizers.tabular.neural.device import device_of, on_threads
+from understudy.synthesizers.tabular.neural.reading import read_columns
 from understudy.synthesizers.tabular.shape import Shape
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from understudy.privacy.dpsgd import Batch
     from understudy.synthesizers.tabular.autoregressive.engine import AutoregressiveSynthesizer
     from understudy.synthesizers.tabular.autoregressive.masks import Masks
     from understudy.synthesizers.tabular.autoregressive.network import Network
@@ -88,23 +82,20 @@ def learn_openly(
     config: AutoregressiveSynthesizer, dataset: Dataset, spec: Table, progress: Progress
 ) -> Learnt:
     """Without a budget; raises `EngineError` for a table without rows."""
-    from understudy.synthesizers.tabular.autoregressive.training import (
-        Schedule,
-        held_out,
-        train,
-    )
+    from understudy.synthesizers.tabular.autoregressive.training import Schedule, train
+    from understudy.synthesizers.tabular.neural.epochs import held_out
 
     if dataset.table.num_rows == 0:
         raise EngineError(f"table {spec.name!r} has no rows to learn from.")
     size = config.size(OPEN)
     shape = Shape.of_data(dataset.table, spec)
     table = shape.forward(dataset.table)
-    codings = read_codings(table, shape.spec.learnt, shape.known, size.bins, LABELS)
+    codings = _codings(read_columns(table, shape.spec.learnt, shape.known), size.bins)
     _tell_staged(codings, progress)
     codes = encoded(table, codings)
     order = drawing_order(codings, config.target)
     schedule = Schedule(config.epochs, config.batch, size.rate, config.seed)
-    learnt, held = held_out(len(codes), config.seed)
+    learnt, held = held_out(len(codes), config.seed, "autoregressive")
 
     def fit(network: Network) -> None:
         import torch
@@ -128,14 +119,16 @@ def learn_privately(
 ) -> Learnt:
     """Within the session's budget; raises `BudgetError` when that is too little for this table."""
     from understudy.privacy.dpsgd import Records
-    from understudy.synthesizers.tabular.autoregressive.private_training import train_privately
+    from understudy.synthesizers.tabular.autoregressive.training import row_losses
+    from understudy.synthesizers.tabular.neural.private_steps import train_privately
 
     size = config.size(PRIVATE)
     shape = Shape.public(spec, dataset.table.schema.remove_metadata())
     rows = session.admit(dataset)
     asked = plan_columns(shape.spec.learnt, shape.known, session.budget, rows.rows_per_unit)
     session.reserve_plan(asked.events)
-    codings, total = _bought(rows, shape, asked, session.budget.epsilon, size, progress)
+    columns, total = bought_columns(rows, shape, asked, session.budget.epsilon, progress)
+    codings = _codings(columns, size.bins)
     order = drawing_order(codings, config.target)
     unit = dataset.schema.unit.column
     plan = plan_training(
@@ -151,11 +144,18 @@ def learn_privately(
         import torch
 
         def work(admitted: Dataset) -> None:
-            codes, units = _by_unit(encoded(shape.forward(admitted.table), codings), admitted, unit)
+            codes, units = by_unit(encoded(shape.forward(admitted.table), codings), admitted, unit)
             place = next(network.parameters()).device
             records = Records(torch.from_numpy(codes).to(place), unit_of=units)
             masks = _masks(codings, order, config.target, EMPHASIS)
-            train_privately(network, records, masks, plan, session, size.rate, progress)
+
+            def losses(part: Batch) -> Tensor:
+                return (
+                    row_losses(network, part.tensors[0], masks, part.uniforms(masks.uniforms))
+                    / masks.tokens
+                )
+
+            train_privately(network, losses, records, plan, session, size.rate, progress)
 
         rows.map(work)
 
@@ -170,31 +170,6 @@ def drawing_order(codings: Codings, target: str | None) -> tuple[str, ...]:
     return (*names, target) if target is not None and target in codings else tuple(names)
 
 
-def _bought(
-    rows: Private[Dataset],
-    shape: Shape,
-    plan: ColumnPlan,
-    epsilon: float,
-    size: Size,
-    progress: Progress,
-) -> tuple[dict[str, Coding], float]:
-    """The codings and the number of rows, both from answers to the column queries."""
-    columns = shape.spec.learnt
-    mechanisms = {query.name: query.mechanism for query in plan.queries}
-    table = rows.map(lambda admitted: shape.forward(admitted.table))
-    binned = {}
-    for i, column in enumerate(columns):
-        progress(ProgressEvent("fit", i, 2 * len(columns), f"column {column.name!r}"))
-        type = shape.types.field(column.name).type
-        binned[column.name] = learn(table, column, type, shape.known[column.name], mechanisms)
-    total = row_total(list(binned.values()), epsilon)
-    codings = {
-        name: coded(column.axis, smooth(column, total), size.bins, LABELS)
-        for name, column in binned.items()
-    }
-    return codings, total
-
-
 def _fitted(
     config: AutoregressiveSynthesizer,
     size: Size,
@@ -203,7 +178,6 @@ def _fitted(
     fit: Callable[[Network], None],
 ) -> Forward:
     from understudy.synthesizers.tabular.autoregressive.network import Network
-    from understudy.synthesizers.tabular.autoregressive.training import device_of, on_threads
 
     with on_threads(config.threads, config.seed):
         network = Network(sizes_of(codings), size.dim, size.width, size.depth)
@@ -222,20 +196,8 @@ def _masks(
     return Masks(in_order(codings, order), leaders_of(codings), token, emphasis)
 
 
-def _by_unit(
-    codes: Tokens, dataset: Dataset, column: str | None
-) -> tuple[Tokens, NDArray[np.int64] | None]:
-    """The rows and a number for the unit of each; None when every row is a unit.
-
-    Rows of a unit come in an order that is their own, so that units with equal rows are equal, and
-    replay can exchange them.
-    """
-    if column is None:
-        return codes, None
-    found = dataset.table[column].combine_chunks().dictionary_encode().indices
-    units = np.asarray(found.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
-    order = np.lexsort((*codes.T, units))
-    return codes[order], units[order]
+def _codings(columns: Mapping[str, Counted], bins: int) -> dict[str, Coding]:
+    return {name: coded(one.axis, one.counts, bins, LABELS) for name, one in columns.items()}
 
 
 def _tell_staged(codings: Codings, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Codings read off the data, for runs that keep no privacy budget.
+"""Axes read off the data, for runs that keep no privacy budget.
 
 A number line is cut at order statistics: values that many rows share, and all values of columns
 with few, stand alone; the others lie in fine runs of at least `FEWEST` rows each, over which they
@@ -19,7 +19,7 @@ from understudy.encoding.discrete import FARTHEST, Axis, GridAxis, LabelAxis, Li
 from understudy.encoding.known import Known
 from understudy.encoding.private_bins import FINE
 from understudy.schema import Category, Column
-from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
+from understudy.synthesizers.tabular.neural.buying import Counted
 
 FEWEST = 10
 """Rows in a fine run of a number line."""
@@ -27,20 +27,16 @@ RUNS = 4096
 """Fine runs of a number line, at most."""
 
 
-def read_codings(
-    table: pa.Table,
-    columns: tuple[Column, ...],
-    known: Mapping[str, Known],
-    most: int,
-    labels: int,
-) -> dict[str, Coding]:
-    """A coding for every column, in the table's order."""
+def read_columns(
+    table: pa.Table, columns: tuple[Column, ...], known: Mapping[str, Known]
+) -> dict[str, Counted]:
+    """An axis for every column and how full its codes are, in the table's order."""
     found = {}
     for column in columns:
         cells = table[column.name]
         axis = _axis(column, cells, known[column.name])
         counts = np.bincount(axis.encode(cells), minlength=axis.size).astype(np.float64)
-        found[column.name] = coded(axis, counts, most, labels)
+        found[column.name] = Counted(axis, counts)
     return found
 
 

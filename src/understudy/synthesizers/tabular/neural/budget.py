@@ -60,8 +60,8 @@ def plan_columns(
     """
     if budget.delta <= 0:
         raise BudgetError(
-            "the autoregressive engine adds Gaussian noise, which needs a delta above 0. Take 1 "
-            "over ten times the number of people, or less."
+            "this engine adds Gaussian noise, which needs a delta above 0. Take 1 over ten times "
+            "the number of people, or less."
         )
     asked = [query for column in columns for query in queries_of(column, known[column.name])]
     delta = LABEL_DELTA * budget.delta / max(sum(query.thresholded for query in asked), 1)
