@@ -43,6 +43,15 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Tried(Protocol):
+    """A model whose training held canaries: what they proved of epsilon, or None (see
+    `privacy.audit`). Known after `fit`; the privacy statement keeps it, the model's files do not.
+    """
+
+    audit: Any
+
+
+@runtime_checkable
 class Inspectable(Protocol):
     """A model that says how well it knows records, to be attacked itself where it leaves."""
 

@@ -67,6 +67,22 @@ def test_a_private_run_on_real_rows(real_data: Callable[[str], Path], tmp_path: 
     assert "number of units" in [c.query for c in charges]
 
 
+def test_a_network_is_trained_and_tried_by_canaries_in_the_same_run(tmp_path: Path) -> None:
+    """A sound run is called broken once in 1,000; the canaries' bound is above zero nearly always,
+    as the distance between their groups is several standard errors."""
+    run = synthesize(people(), epsilon=8, engine="autoregressive", out=tmp_path / "run")
+    lines = {line.name: line for line in run.verdict.lines}
+    assert lines["the guarantee"].ruling == "PASS"
+    assert lines["the guarantee, tried"].ruling == "PASS"
+    stated = run.contents["privacy"]["statement"]
+    assert stated["audit"]["canaries"] == 1000
+    assert 0 < stated["audit"]["sure"] < stated["epsilon"] <= 8
+    assert recompute(stated).epsilon == pytest.approx(stated["epsilon"])
+    with Ledger() as ledger:
+        charges = ledger.charges(*ledger.accounts()[0], stated["run"])
+    assert "training" in [charge.query for charge in charges]
+
+
 def test_the_same_rows_shared_by_two_runs_compose(tmp_path: Path) -> None:
     for name in ("a", "b"):
         synthesize(people(), epsilon=1, seed=1, out=tmp_path / name)

@@ -94,7 +94,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def opened(*_: Any, **__: Any) -> Iterator[Any]:
         yield sessions[-1]
 
-    def stated(session: Any, public: dict[str, str]) -> dict[str, Any]:
+    def stated(session: Any, public: dict[str, str], model: Any) -> dict[str, Any]:
         budget = {"epsilon": 8.0, "delta": 1e-6}
         told = {"unit": "row", **budget, "budget": budget, "assumptions": [], "relation": "add"}
         told |= {"tpr_at_fpr": [{"fpr": 0.01, "tpr": 0.9}], "curve": [], "rows_per_unit": 1}

@@ -32,7 +32,7 @@ def test_the_marginal_engine_keeps_its_budget() -> None:
     told = json.loads(result.stdout)
     assert told["clean"]
     assert told["audit"]["kept"]
-    assert told["audit"]["canaries"] == 1000
+    assert told["audit"]["canaries"] == 2000
     assert told["audit"]["second_accountant"]["low"] <= told["audit"]["claim"]["epsilon"]
 
 

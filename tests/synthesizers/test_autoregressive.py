@@ -499,28 +499,58 @@ def test_budgets_that_cannot_be_met() -> None:
         AutoregressiveSynthesizer(**SMALL).fit(data, privacy=session(0.01))
 
 
-def test_a_training_whose_steps_were_drawn_before_is_not_passed_off_as_one(
-    leaning: Dataset, tmp_path: Path
-) -> None:
-    """A run that ended after its steps, before its model was saved, and starts again."""
-    from understudy.privacy.answers import AnswerStore
-    from understudy.privacy.ledger import Ledger
-    from understudy.privacy.ledger_session import LedgerSession
+class Paid:
+    """Fits within one run, as often as it is gone on with; `stop` ends a fit after as many notes
+    about steps."""
 
-    def fit() -> AutoregressiveModel:
-        with Ledger(tmp_path / "home") as ledger:
-            store = AnswerStore(tmp_path / "run.sqlite")
+    def __init__(self, data: Dataset, folder: Path) -> None:
+        self._data, self._folder = data, folder
+        self.kept = folder / "training.safetensors"
+        self.told: list[float] = []
+
+    def fit(self, stop: int | None = None) -> AutoregressiveModel:
+        from understudy.privacy.answers import AnswerStore
+        from understudy.privacy.ledger import Ledger
+        from understudy.privacy.ledger_session import LedgerSession
+
+        def progress(event: ProgressEvent) -> None:
+            if event.note == "steps of DP-SGD":
+                self.told.append(event.done)
+                if len(self.told) == stop:
+                    raise KeyboardInterrupt
+
+        with Ledger(self._folder / "home") as ledger:
+            store = AnswerStore(self._folder / "run.sqlite")
             asked = LedgerSession(Budget(4.0, 1e-6), ledger, "data", "row", "run", store)
             try:
-                return AutoregressiveSynthesizer(width=16, dim=2).fit(leaning, privacy=asked)
+                engine = AutoregressiveSynthesizer(width=16, dim=2)
+                return engine.fit(self._data, privacy=asked, progress=progress)
             finally:
                 store.close()
 
-    model = fit()
+
+def test_a_private_training_goes_on_where_it_was_kept(leaning: Dataset, tmp_path: Path) -> None:
+    run = Paid(leaning, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(stop=12)
+    stopped = run.told[-1]
+    model = run.fit()
     assert model.private
     assert not model.holds_training_values
+    assert len(run.told) == len(set(run.told))
+    assert run.told == sorted(run.told)
+    assert run.told[12] > stopped  # no step is drawn a second time
+    weights = model.drawing.forward.weights
+    again = run.fit().drawing.forward.weights  # the run died before it had saved the model
+    assert all(np.array_equal(weights[name], again[name]) for name in weights)
+
+
+def test_a_training_that_is_lost_is_not_passed_off_as_one(leaning: Dataset, tmp_path: Path) -> None:
+    run = Paid(leaning, tmp_path)
+    run.fit()
+    run.kept.unlink()
     with pytest.raises(BudgetError, match="Start a new run"):
-        fit()
+        run.fit()
 
 
 def test_a_condition_nothing_was_seen_of_is_refused(model: AutoregressiveModel) -> None:

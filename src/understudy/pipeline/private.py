@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from understudy.contracts import Model, Tried
 from understudy.data import Dataset
 from understudy.data.splitting import units_of
 from understudy.errors import PlanError, UserError
@@ -169,9 +170,11 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
     return public
 
 
-def stated(session: LedgerSession, public: dict[str, str]) -> dict[str, Any]:
-    """The privacy part of a run's contents: the ledger's statement and a sentence for people."""
-    found = statement(session, public)
+def stated(session: LedgerSession, public: dict[str, str], model: Model) -> dict[str, Any]:
+    """The privacy part of a run's contents: the ledger's statement, with what canaries proved if
+    `model` was trained with some, and a sentence for people."""
+    audit = model.audit if isinstance(model, Tried) else None
+    found = statement(session, public, audit)
     whom = "row" if found["unit"] == "row" else f"{found['unit']} with all its rows"
     sentence = (
         f"Differential privacy with epsilon {found['epsilon']:.3g} and delta {found['delta']:.0e} "

@@ -155,7 +155,7 @@ class Journey:
             model.save(self.store.folder / "model")
             private.write_card(self.store.folder / "model", session)
             public = private.declared(self.plan.data, self.budget, by_plan=self.by_plan)
-            self.store.write_json("work/privacy.json", private.stated(session, public))
+            self.store.write_json("work/privacy.json", private.stated(session, public, model))
 
     def _sample(self) -> None:
         self.progress(ProgressEvent("sample", 0, 1, "drawing rows"))

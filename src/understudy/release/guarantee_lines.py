@@ -1,8 +1,8 @@
 """The lines of a run under a budget: what is promised, whether it adds up, whether it was tried.
 
 A promise can be broken in two ways that its own sentence does not show: the sum is wrong, or the
-mechanism is. A second accountant looks for the first. Canaries look for the second, where whoever
-made the run put some in; nobody's run gets any unasked.
+mechanism is. A second accountant looks for the first. Canaries look for the second, in engines that
+train by DP-SGD: they cost no privacy there, as their coordinates are beside the network's.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class BudgetCase:
 def _audited(
     change: Callable[[Synthesizer], Synthesizer],
 ) -> Callable[[int], tuple[bool, str]]:
-    """The marginal engine, changed, with a thousand canaries; noise follows from the seed."""
+    """The marginal engine, changed, with two thousand canaries; noise follows from the seed."""
 
     def tried(seed: int) -> tuple[bool, str]:
         from understudy.privacy.canary_rows import TARGET

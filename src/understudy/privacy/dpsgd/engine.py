@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from understudy.errors import EngineError
 from understudy.privacy.accountant import epsilon_of
-from understudy.privacy.audit import Audit, audit
+from understudy.privacy.audit import CONFIDENCE, Audit, audit
 from understudy.privacy.budget import Budget
 from understudy.privacy.dpsgd import checkpoint
 from understudy.privacy.dpsgd.book import Book
@@ -101,8 +101,11 @@ class DPSGD:
             parameter.grad = gradient.to(parameter.dtype)
         self.optimizer.step()
 
-    def audit(self) -> Audit:
-        """What the canaries prove of the steps so far, beside what those may cost."""
+    def audit(self, alarms: float = 1 - CONFIDENCE) -> Audit:
+        """What the canaries prove of the steps so far, beside what those may cost.
+
+        A sound training is called broken in a share `alarms` of runs at most.
+        """
         done = self._canaries.steps
         if not self._canaries.count or not done:
             raise EngineError(
@@ -112,7 +115,7 @@ class DPSGD:
         event = PoissonGaussian(self.plan.rate, self.plan.sigma, done)
         delta = self._budget.delta
         claim = Budget(epsilon_of([event], delta), delta)
-        return audit(self._canaries.scores(), self._canaries.member, claim)
+        return audit(self._canaries.scores(), self._canaries.member, claim, alarms=alarms)
 
     def save(self, path: Path) -> None:
         """A checkpoint that `resume` takes; internal, and it holds no state of any generator."""

@@ -22,15 +22,18 @@ class StepJournal:
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS steps (query TEXT PRIMARY KEY, claimed INTEGER NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS training_steps "
+            "(query TEXT PRIMARY KEY, claimed INTEGER NOT NULL)"
         )
-        row = self._db.execute("SELECT claimed FROM steps WHERE query = ?", (query,)).fetchone()
+        row = self._db.execute(
+            "SELECT claimed FROM training_steps WHERE query = ?", (query,)
+        ).fetchone()
         self.claimed: int = row[0] if row else 0
 
     def claim(self, upto: int) -> None:
         """Durable when it returns. A smaller number gives back steps that were not drawn."""
         self._db.execute(
-            "INSERT INTO steps VALUES (?, ?) "
+            "INSERT INTO training_steps VALUES (?, ?) "
             "ON CONFLICT (query) DO UPDATE SET claimed = excluded.claimed",
             (self._query, upto),
         )

@@ -108,6 +108,7 @@ class AutoregressiveSynthesizer:
             assembly=assembly,
             drawing=learnt.drawing,
             private=privacy is not None and privacy.private,
+            audit=learnt.audit,
             to_frame=None
             # A frame's own dtypes list every real category: under a budget a dataset comes out.
             if privacy is not None or isinstance(data, (Dataset, str, Path))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from understudy.data import Dataset
 from understudy.encoding.discrete import LabelAxis
 from understudy.errors import EngineError
+from understudy.privacy.audit import Audit
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.runtime.random import stream
@@ -71,11 +72,12 @@ EMPHASIS = 3.0
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a fit found; `rows` is counted, or bought."""
+    """What a fit found; `rows` is counted, or bought, `audit` what canaries in it proved."""
 
     shape: Shape
     drawing: Drawing
     rows: int
+    audit: Audit | None = None
 
 
 def learn_openly(
@@ -140,6 +142,8 @@ def learn_privately(
     )
     session.reserve_plan([plan.event])
 
+    proved: list[Audit | None] = []
+
     def fit(network: Network) -> None:
         import torch
 
@@ -155,13 +159,15 @@ def learn_privately(
                     / masks.tokens
                 )
 
-            train_privately(network, losses, records, plan, session, size.rate, progress)
+            proved.append(
+                train_privately(network, losses, records, plan, session, size.rate, progress)
+            )
 
         rows.map(work)
 
     forward = _fitted(config, size, codings, total, fit)
     drawing = tilted(Drawing(forward, codings, order), stream(config.seed, "tilt"))
-    return Learnt(shape, drawing, max(1, round(total)))
+    return Learnt(shape, drawing, max(1, round(total)), proved[0])
 
 
 def drawing_order(codings: Codings, target: str | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from understudy.contracts import Shares
 from understudy.data import Dataset
 from understudy.encoding.discrete import Floats, LabelAxis
 from understudy.errors import ConditionError
+from understudy.privacy.audit import Audit
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
 from understudy.schema.conditions import parse_where
@@ -40,7 +41,8 @@ a network says of what it never saw is made up."""
 
 @dataclass(frozen=True)
 class AutoregressiveModel:
-    """See the module's docstring. `rows` is how many were learnt from, counted or bought."""
+    """See the module's docstring. `rows` is how many were learnt from, counted or bought; `audit`
+    what canaries in the training proved, known to whoever has just fitted."""
 
     config: AutoregressiveSynthesizer
     rows: int
@@ -48,6 +50,7 @@ class AutoregressiveModel:
     drawing: Drawing
     private: bool
     to_frame: Callable[[Dataset], Any] | None = None
+    audit: Audit | None = None
 
     engine = "autoregressive"
 
