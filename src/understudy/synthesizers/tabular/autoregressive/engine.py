@@ -44,8 +44,10 @@ class AutoregressiveSynthesizer:
 
     `bins` codes cut a number line, `dim` numbers embed a code, the trunk has `depth` residual
     blocks of `width`, `rate` is Adam's; None takes what measured best (`learning.OPEN`, or
-    `PRIVATE` under a budget). `epochs` and `batch` are for fits without a budget; a batch of None
-    is a 32nd of the table, within 32 and 1,024. `device` is torch's name of one, `auto` takes a GPU
+    `PRIVATE` under a budget). `epochs`, `patience` and `batch` are for fits without a budget: a
+    tenth of the rows is held out, and training ends after `patience` epochs in which they gain
+    nothing (None: all rows, all epochs, which learns rows by heart); a batch of None is a 32nd of
+    the table, within 32 and 1,024. `device` is torch's name of one, `auto` takes a GPU
     where there is one.
     """
 
@@ -57,6 +59,7 @@ class AutoregressiveSynthesizer:
     depth: int | None = None
     rate: float | None = None
     epochs: int = 60
+    patience: int | None = 5
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

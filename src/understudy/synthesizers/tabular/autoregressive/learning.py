@@ -96,8 +96,8 @@ def learn_openly(
     _tell_staged(codings, progress)
     codes = encoded(table, codings)
     order = drawing_order(codings, config.target)
-    schedule = Schedule(config.epochs, config.batch, size.rate, config.seed)
-    learnt, held = held_out(len(codes), config.seed, "autoregressive")
+    schedule = Schedule(config.epochs, config.patience, config.batch, size.rate, config.seed)
+    learnt, held = held_out(len(codes), config.seed, "autoregressive", config.patience)
 
     def fit(network: Network) -> None:
         import torch

@@ -14,8 +14,6 @@ from understudy.synthesizers.tabular.autoregressive.network import Network
 from understudy.synthesizers.tabular.neural.averaging import Average, pace
 from understudy.synthesizers.tabular.neural.epochs import run_epochs
 
-PATIENCE = 5
-"""Epochs without a better held-out loss."""
 SMALLEST_BATCH, LARGEST_BATCH = 32, 1_024
 MOST_STEPS = 20_000
 LONGEST = 5.0
@@ -27,6 +25,7 @@ class Schedule:
     """How long, how many rows at a time, and how fast."""
 
     epochs: int
+    patience: int | None
     batch: int | None
     rate: float
     seed: int
@@ -54,7 +53,7 @@ def train(
         passes.epochs,
         lambda: passes.over(learnt),
         (lambda: float(mean_loss(network, valid, masks, fixed))) if len(valid) else None,
-        patience=PATIENCE,
+        patience=schedule.patience,
         remedy=f"Lower the rate (it is {schedule.rate:g}), or take a larger batch.",
         progress=progress,
     )

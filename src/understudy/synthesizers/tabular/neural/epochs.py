@@ -23,10 +23,13 @@ HELD_OUT = 0.1
 MOST_HELD = 8_192
 
 
-def held_out(rows: int, seed: int, engine: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places of the rows to learn from, and of a tenth that no step sees."""
+def held_out(
+    rows: int, seed: int, engine: str, patience: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of the rows to learn from, and of a tenth that no step sees; of none where there
+    is no end to `patience`."""
     order = stream(seed, engine, "held out").permutation(rows)
-    held = min(int(HELD_OUT * rows), MOST_HELD)
+    held = 0 if patience is None else min(int(HELD_OUT * rows), MOST_HELD)
     return order[held:], order[:held]
 
 
@@ -37,7 +40,7 @@ def run_epochs(
     over: Callable[[], float],
     judged: Callable[[], float] | None,
     *,
-    patience: int,
+    patience: int | None,
     remedy: str,
     progress: Progress,
 ) -> None:
@@ -45,7 +48,8 @@ def run_epochs(
 
     `over` takes the steps of one epoch and returns their mean loss, not a number where one failed
     before it changed anything. `judged` is the loss of held-out rows, of the averaged network; None
-    where there are none, and then the training loss decides. Raises `EngineError` with `remedy`
+    where there are none, and then the training loss decides. After `patience` epochs without a
+    better one it ends; None takes them all. Raises `EngineError` with `remedy`
     where the first epoch fails.
     """
     best, kept, waited = math.inf, average.copy(), 0
@@ -61,7 +65,7 @@ def run_epochs(
         waited = 0 if now < best else waited + 1
         if now < best:
             best, kept = now, average.copy()
-        if waited >= patience:
+        if patience is not None and waited >= patience:
             break
     return fill(network.parameters(), kept)
 
