@@ -23,7 +23,7 @@ from understudy.cli.options import (
 def fit(
     data: Annotated[str, typer.Argument(help="CSV, Parquet or `-`.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the model.")],
-    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "auto",
+    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "usual",
     no_dp: NoDp = False,
     epsilon: Epsilon = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,

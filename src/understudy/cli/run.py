@@ -33,7 +33,7 @@ from understudy.schema.plan import Source
 if TYPE_CHECKING:
     from understudy.data import Dataset
     from understudy.pipeline.run import Run
-    from understudy.schema.plan import Plan
+    from understudy.schema.plan import Engine, Plan
 
 
 def run(
@@ -44,7 +44,12 @@ def run(
     unit: Annotated[str | None, typer.Option(help="Column that names whom to protect.")] = None,
     rows: Annotated[int | None, typer.Option("-n", "--rows", help="Rows to make.")] = None,
     balance: Balance = None,
-    engine: Annotated[str, typer.Option(help="See `understudy engines`.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="See `understudy engines`; `auto` lets them race (with --no-dp).")
+    ] = "usual",
+    seconds: Annotated[
+        float | None, typer.Option(help="How long engines may race, in CPU time; 180.")
+    ] = None,
     releases: Releases = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.")] = None,
@@ -76,7 +81,7 @@ def run(
         source = Source(
             path=data_or_plan, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
         )
-        more = {**request, "engine": engine, "unit": unit}
+        more = {**request, "engine": _engine(engine, seconds), "unit": unit}
         plan, data = _of_data(source, epsilon, no_dp, more)
     if plan_only:
         print(dump_plan(plan), end="")
@@ -86,6 +91,21 @@ def run(
     with shown() as progress:
         done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
     finish(done, json, junit)
+
+
+def _engine(name: str, seconds: float | None) -> Engine:
+    from understudy.errors import EngineError
+    from understudy.schema.plan import Engine
+    from understudy.synthesizers.registry import AUTO
+
+    if seconds is None:
+        return Engine(name=name)
+    if name != AUTO:
+        raise EngineError(
+            f"--seconds is for a race, and engine {name!r} runs alone. Add --engine auto, or leave "
+            "--seconds out."
+        )
+    return Engine(name=name, options={"seconds": seconds})
 
 
 def _of_plan(
@@ -139,7 +159,9 @@ def _of_data(
 
 def files_of(done: Run) -> dict[str, str]:
     """Where a run left what, for the last screen."""
+    race = done.contents.get("race")
     return {
+        **({"engine": race["sentence"]} if race else {}),
         "report": f"{done.folder}/report.html (internal: shows real aggregates)",
         "rows": f"{done.synthetic}/",
         "numbers": f"{done.folder}/scorecard.json",

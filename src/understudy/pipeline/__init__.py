@@ -22,7 +22,7 @@ def synthesize(
     unit: str | None = None,
     n: int | None = None,
     balance: Shares | None = None,
-    engine: str = "auto",
+    engine: str = "usual",
     releases: Released = "data",
     seed: int | None = None,
     out: str | Path | None = None,

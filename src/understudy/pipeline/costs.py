@@ -11,7 +11,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.events import Composed, Event, Exponential, Gaussian, Laplace
 from understudy.privacy.spending import DELTA
 from understudy.schema.plan import DifferentialPrivacy, Plan
-from understudy.synthesizers.registry import configured
+from understudy.synthesizers.registry import AUTO, configured
 
 
 def costs(plan: Plan) -> str:
@@ -36,7 +36,8 @@ def costs(plan: Plan) -> str:
             f"delta {delta:g} is assumed here; the run takes one over ten times the number of units"
         )
         lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
-    engine = configured(engine_of(plan), plan.engine.options, target=plan.target)
+    options = {} if plan.engine.name == AUTO else plan.engine.options
+    engine = configured(engine_of(plan), options, target=plan.target)
     asked = engine.plan(  # type: ignore[attr-defined]
         plan.data, Budget(wanted.epsilon, delta), rows_per_unit=wanted.rows_per_unit
     )

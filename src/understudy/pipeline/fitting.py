@@ -6,13 +6,15 @@ import secrets
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from understudy.contracts import Model
 from understudy.data import Dataset, alone
 from understudy.pipeline import private
+from understudy.pipeline.race import Rules, race
 from understudy.runtime.progress import Progress, silent
 from understudy.schema.plan import DifferentialPrivacy, Privacy
-from understudy.synthesizers.registry import configured, resolve
+from understudy.synthesizers.registry import AUTO, configured, resolve
 
 
 def fit_model(
@@ -26,11 +28,14 @@ def fit_model(
     workers: int = 1,
     progress: Progress = silent,
 ) -> Model:
-    """Fits `engine` on `data` and saves the model in `folder`.
+    """Fits `engine` on `data` and saves the model in `folder`; with `auto` the winner of a race.
 
     Under a budget a fit that dies has spent what it asked: there is no run folder to go on from.
     """
     name = resolve(engine, private=isinstance(privacy, DifferentialPrivacy))
+    if name == AUTO:
+        common: dict[str, Any] = {"target": target, "seed": seed, "workers": workers}
+        name = race(data, Rules(), **common, progress=progress).winner
     made = configured(name, {}, target=target, seed=seed, workers=workers)
     if not isinstance(privacy, DifferentialPrivacy):
         model = made.fit(data, progress=progress)  # type: ignore[call-arg]

@@ -11,6 +11,7 @@ from understudy.contracts import Released
 from understudy.data import Dataset, read
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
+from understudy.pipeline.race import Rules
 from understudy.privacy.budget import Budget
 from understudy.privacy.spending import DELTA
 from understudy.release.gate import DEFAULTS, Thresholds
@@ -24,7 +25,7 @@ from understudy.schema.plan import (
     Source,
     load_plan,
 )
-from understudy.synthesizers.registry import AUTO, configured, resolve
+from understudy.synthesizers.registry import AUTO, USUAL, configured, resolve
 
 EPSILON = 3.0
 """What a run may spend when nobody says."""
@@ -45,7 +46,7 @@ def plan_for(
     *,
     privacy: Privacy,
     target: str | None = None,
-    engine: str = AUTO,
+    engine: Engine | str = USUAL,
     rows: int | None = None,
     balance: Mapping[str, Any] | None = None,
     unit: str | None = None,
@@ -60,7 +61,7 @@ def plan_for(
     return Plan(
         source=source or Source(path=path),
         data=schema,
-        engine=Engine(name=engine),
+        engine=Engine(name=engine) if isinstance(engine, str) else engine,
         privacy=privacy,
         target=target,
         rows=rows,
@@ -108,7 +109,7 @@ def seed_of(plan: Path) -> int | None:
 
 
 def engine_of(plan: Plan) -> str:
-    """The engine's name, `auto` resolved."""
+    """The engine's name; `auto` where engines are to race."""
     return resolve(plan.engine.name, private=isinstance(plan.privacy, DifferentialPrivacy))
 
 
@@ -136,16 +137,25 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
         spec.column(name)
         if not isinstance(plan.privacy, DifferentialPrivacy):
             _check_levels(data, name, shares)
-    engine = configured(engine_of(plan), plan.engine.options, target=plan.target)
-    if isinstance(plan.privacy, DifferentialPrivacy) and hasattr(engine, "plan"):
-        # What the engine cannot do is refused before anything is spent.
-        types = data.table.schema.remove_metadata()
-        engine.plan(plan.data, Budget(plan.privacy.epsilon, DELTA), types=types)
+    name = engine_of(plan)
+    if plan.engine.name == AUTO:
+        Rules.of(plan.engine.options)
+    if name != AUTO:
+        _check_engine(name, plan, data)
     known = [field.name for field in fields(Thresholds)]
     for name in plan.bounds:
         if name not in known:
             raise PlanError(f"no bound called {name!r} in the gate. {suggest(name, known)}")
     return Thresholds(**plan.bounds) if plan.bounds else DEFAULTS
+
+
+def _check_engine(name: str, plan: Plan, data: Dataset) -> None:
+    """What the engine cannot do is refused before anything is spent."""
+    options = {} if plan.engine.name == AUTO else plan.engine.options
+    engine = configured(name, options, target=plan.target)
+    if isinstance(plan.privacy, DifferentialPrivacy) and hasattr(engine, "plan"):
+        types = data.table.schema.remove_metadata()
+        engine.plan(plan.data, Budget(plan.privacy.epsilon, DELTA), types=types)
 
 
 def _check_levels(data: Dataset, name: str, shares: Any) -> None:

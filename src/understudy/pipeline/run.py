@@ -16,6 +16,7 @@ from understudy.data.splitting import SHARES
 from understudy.data.writing import write_table
 from understudy.pipeline import private
 from understudy.pipeline.planning import check, engine_of, seed_of
+from understudy.pipeline.race import Rules, race
 from understudy.pipeline.rows import apart_from_real, fingerprint, preview, unbalanced
 from understudy.pipeline.store import DATABASE, RunStore
 from understudy.release.gate import Thresholds, decide
@@ -24,8 +25,9 @@ from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import fresh_seed
 from understudy.schema import Schema
 from understudy.schema.plan import DifferentialPrivacy, Plan, dump_plan
-from understudy.synthesizers.registry import configured, create, load_model
+from understudy.synthesizers.registry import AUTO, configured, create, load_model
 
+RACE = "work/race.json"
 LEAKED = "work/leaked.json"
 """Values of real people, for the internal report alone: never part of a run's contents."""
 NO_DP = (
@@ -116,6 +118,8 @@ class Journey:
         return self.plan.privacy if isinstance(self.plan.privacy, DifferentialPrivacy) else None
 
     def go(self, parts: Split, content: str, title: str, notes: tuple[str, ...]) -> Run:
+        if engine_of(self.plan) == AUTO:
+            self.store.once("race", lambda: self._race(parts))
         self.store.once("fit", lambda: self._fit(parts))
         self.store.once("sample", self._sample)
         synthetic = self._synthetic()
@@ -133,10 +137,30 @@ class Journey:
         self.progress(ProgressEvent("done", 1, 1, found["ruling"]))
         return Run(self.store.folder, verdict, contents)
 
+    def _race(self, parts: Split) -> None:
+        found = race(
+            parts.train,
+            Rules.of(self.plan.engine.options),
+            target=self.plan.target,
+            seed=self.seed,
+            workers=self.workers,
+            progress=self.progress,
+        )
+        self.store.write_json(RACE, found.as_dict())
+
+    def _engine(self) -> tuple[str, dict[str, Any]]:
+        """The engine's name and its options: the plan's, or a winner as it raced."""
+        name = engine_of(self.plan)
+        if name == AUTO:
+            return self.store.read_json(RACE)["winner"], {}
+        # A rule that took the place of a race leaves nothing to race by.
+        return name, {} if self.plan.engine.name == AUTO else dict(self.plan.engine.options)
+
     def _fit(self, parts: Split) -> None:
+        name, options = self._engine()
         engine = configured(
-            engine_of(self.plan),
-            self.plan.engine.options,
+            name,
+            options,
             target=self.plan.target,
             seed=self.seed,
             workers=self.workers,
@@ -242,8 +266,8 @@ class Journey:
     def _contents(
         self, parts: Split, synthetic: Dataset, content: str, title: str, notes: tuple[str, ...]
     ) -> dict[str, Any]:
-        name = engine_of(self.plan)
-        model = create(name, **self.plan.engine.options)
+        name, options = self._engine()
+        model = create(name, **options)
         config = {**model.get_params(), "target": self.plan.target}  # type: ignore[attr-defined]
         config = {k: v for k, v in config.items() if k not in ("seed", "workers")}
         source = self.data
@@ -254,6 +278,7 @@ class Journey:
             "understudy": understudy.__version__,
             "seed": self.seed,
             "engine": {"name": name, "config": config},
+            "race": self.store.read_json(RACE) if engine_of(self.plan) == AUTO else None,
             "releases": self.plan.releases,
             "privacy": self.store.read_json("work/privacy.json"),
             "source": {

@@ -118,6 +118,9 @@ class RunStore:
         """Makes room for a corrected request; what was spent stays in the ledger."""
         self._db.execute("DELETE FROM meta")
         self._db.execute("DROP TABLE IF EXISTS answers")
+        self._db.execute("DROP TABLE IF EXISTS training_steps")
+        for kept in self.folder.glob("*.safetensors"):  # of a training that will not go on
+            kept.unlink()
 
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

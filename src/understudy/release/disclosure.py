@@ -50,6 +50,7 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "created": run.get("created"),
         "understudy": run.get("understudy"),
         "engine": _only(run.get("engine"), "name", "config"),
+        "race": _race(run.get("race")),
         "releases": run.get("releases") or "data",
         "privacy": _privacy(run.get("privacy") or {}),
         "source": _only(run.get("source"), "name"),
@@ -74,6 +75,14 @@ def _privacy(privacy: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in stated.items() if name not in left_out}
     events = [_only(event, "query", "event") for event in stated["events"]]
     return {**told, "statement": {**kept, "events": events}}
+
+
+def _race(race: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Who raced and who won; the scores were computed on real rows and stay."""
+    if not race:
+        return None
+    entries = [_only(entry, "engine", "outcome") for entry in race["entries"]]
+    return {"winner": race["winner"], "entries": entries}
 
 
 def _paid(run: Mapping[str, Any]) -> dict[str, Any]:

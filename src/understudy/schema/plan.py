@@ -29,9 +29,13 @@ class Source(Strict):
 
 
 class Engine(Strict):
-    """An engine by name, with its options; `auto` takes the one that fits the data and budget."""
+    """An engine by name, with its options.
 
-    name: str = "auto"
+    `usual` is marginals under a budget and tree without one; `auto` without one lets engines race,
+    with the options of a race: `seconds`, `engines`.
+    """
+
+    name: str = "usual"
     options: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -58,7 +58,8 @@ BUILT_IN = {
         private=True,
     ),
 }
-AUTO = "auto"
+USUAL, AUTO = "usual", "auto"
+"""Names that stand for an engine: the one that fits by rule, and the one that wins a race."""
 
 
 def engines() -> dict[str, EngineInfo]:
@@ -75,12 +76,16 @@ def engines() -> dict[str, EngineInfo]:
 
 
 def resolve(name: str, *, private: bool) -> str:
-    """The engine that `auto` stands for; other names stand for themselves.
+    """The engine that `usual` stands for, and `auto` under a budget; others stand for themselves.
 
-    Raises `EngineError` when the engine keeps no privacy budget and one is asked for.
+    A race would have to be paid for, and would leave less for the winner than it gains: under a
+    budget the rule decides. Without one `auto` stays `auto`, for whoever holds the race. Raises
+    `EngineError` when the engine keeps no privacy budget and one is asked for.
     """
-    if name == AUTO:
+    if name == USUAL or (name == AUTO and private):
         return "marginals" if private else "tree"
+    if name == AUTO:
+        return AUTO
     if private and not getattr(engine_class(name), "private", False):
         able = ", ".join(info.name for info in engines().values() if info.private)
         raise EngineError(

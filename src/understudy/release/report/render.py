@@ -267,6 +267,9 @@ def _command(run: Mapping[str, Any]) -> str | None:
     private = run.get("privacy") or {}
     asked = (private.get("statement") or {}).get("budget")
     budget = f"--epsilon {asked['epsilon']:g}" if asked else "--no-dp"
+    engine = (run.get("engine") or {}).get("name")
+    if engine not in (None, "marginals" if asked else "tree"):
+        budget += f" --engine {engine}"
     name = (run.get("source") or {}).get("name", "DATA")
     wanted = f" --target {target}" if target else ""
     if (run.get("releases") or "data") != "data":
