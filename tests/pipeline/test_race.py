@@ -88,15 +88,15 @@ def people(rows: int = 2_000) -> Dataset:
 
 
 def test_a_leak_is_out_however_near_it_comes_and_every_fate_is_told(planted: None) -> None:
-    names = ("tree", "copier", "broken", "absent")
+    names = ("marginals", "copier", "broken", "absent")
     told: list[str] = []
     found = race(
         people(600), Rules(engines=names), target="ill", progress=lambda e: told.append(e.note)
     )
     fates = {entry.engine: entry.outcome for entry in found.entries}
-    assert found.winner == "tree"
+    assert found.winner == "marginals"
     assert fates == {
-        "tree": "won",
+        "marginals": "won",
         "copier": "leaks",
         "broken": "failed",
         "absent": "not installed",

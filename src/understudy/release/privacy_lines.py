@@ -168,8 +168,8 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
-    """One attack beyond its bound convicts; to acquit, the upper bound over all attacks must keep
-    within it.
+    """An attack beyond its bound convicts where that is beyond chance, after correcting for all that
+    were tried; to acquit, the upper bound over all attacks must keep within it.
     """
     names = {"auc": AVERAGE, "tpr_at_1": "membership, few false alarms"}
     bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]
@@ -179,11 +179,13 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
     highest = best_of(battery, "all", measure) or max(
         attacks, key=lambda one: one[f"{measure}_high"]
     )
-    surest = max(attacks, key=lambda found: found[f"{measure}_low"])
-    ruling = against(surest[f"{measure}_low"], highest[f"{measure}_high"], bound)
-    if surest[f"{measure}_low"] > bound:
-        ruling = "FAIL"
-    shown = surest if ruling == "FAIL" else highest
+    beyond = [one for one in attacks if one[f"{measure}_low"] > bound]
+    chances = _corrected(battery)
+    guilty = [one for one in beyond if chances.get(one["name"], 0.0) <= bounds.family_p]
+    lucky = max(beyond, key=lambda found: found[f"{measure}_low"]) if beyond else None
+    shown = max(guilty, key=lambda found: found[f"{measure}_low"]) if guilty else lucky or highest
+    ruling = against(0.0, highest[f"{measure}_high"], bound)
+    ruling = "FAIL" if guilty else "INCONCLUSIVE" if lucky else ruling
     value, low, high = (shown[measure + end] for end in ("", "_low", "_high"))
     said = {
         "auc": f"The best of {len(attacks)} attacks ({shown['name']}) tells members from strangers "
@@ -198,7 +200,21 @@ def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Li
         "INCONCLUSIVE": f"{said}; the bound of {limit} lies inside the interval"
         f"{_blind_spot(battery)}.",
     }[ruling]
+    if lucky and not guilty:
+        detail = (
+            f"{said}, beyond the bound of {limit}, but chance alone does as well somewhere among "
+            f"all attacks with probability {chances[shown['name']]:.2f}{_blind_spot(battery)}."
+        )
     return Line(names[measure], ruling, detail, "privacy", value, low, high, bound, guess)
+
+
+def _corrected(battery: Mapping[str, Any]) -> dict[str, float]:
+    """The p value of each attack on all rows, corrected for all attacks and strata."""
+    return {
+        group["attack"]: group["p"]
+        for group in battery.get("strata") or ()
+        if group.get("stratum") == "all" and number(group, "p") is not None
+    }
 
 
 def best_of(battery: Mapping[str, Any], stratum: str, measure: str) -> Mapping[str, Any] | None:
@@ -222,11 +238,7 @@ def _worst_group(battery: Mapping[str, Any], bounds: Thresholds) -> Line:
     if hidden:
         return _omission(name, min(hidden, key=lambda group: group["auc"]), bounds)
     limit = GUESSING_AT_5 + bounds.stratum_tolerance
-    guilty = [
-        group
-        for group in groups
-        if group["tpr_at_5_low"] > limit or _beyond_chance(group, bounds, limit)
-    ]
+    guilty = [group for group in groups if _beyond_chance(group, bounds, limit)]
     judged = [group for group in groups if group.get("stratum") != "all"]
     if not judged and not guilty:
         return unmeasured(name, "Membership among unusual people (400 rows a side are needed)")
@@ -279,7 +291,9 @@ def _omission(name: str, group: Mapping[str, Any], bounds: Thresholds) -> Line:
 def _beyond_chance(group: Mapping[str, Any], bounds: Thresholds, limit: float) -> bool:
     """Significant over the whole family of attacks, and of a size that matters."""
     p, auc = number(group, "p"), number(group, "auc")
-    if p is None or p > bounds.family_p:
+    if p is None:  # an audit without a family test: its own interval decides
+        return bool(group["tpr_at_5_low"] > limit)
+    if p > bounds.family_p:
         return False
     return bool(group["tpr_at_5"] > limit or (auc is not None and auc > bounds.stratum_auc))
 
