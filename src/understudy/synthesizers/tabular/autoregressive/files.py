@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from understudy.errors import FormatError
-from understudy.synthesizers.tabular.autoregressive.coding import Coding
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import checked
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
-from understudy.synthesizers.tabular.autoregressive.tokens import sizes_of
 from understudy.synthesizers.tabular.axis_files import Arrays
+from understudy.synthesizers.tabular.neural.coding import Coding
 from understudy.synthesizers.tabular.neural.folder import (
     Contents,
     read_folder,
     whole_or_error,
     write_folder,
 )
+from understudy.synthesizers.tabular.neural.tokens import sizes_of
 
 FORMAT = 2
 """1 kept codings and axes in one place."""
