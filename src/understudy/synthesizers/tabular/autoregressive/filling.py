@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from understudy.data import Dataset
 from understudy.encoding.constraints import violations
-from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
+from understudy.encoding.discrete import Codes, Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
 from understudy.schema.domains import Domain
-from understudy.synthesizers.tabular.neural.coded_model import as_learnt
+from understudy.synthesizers.tabular.neural.coded_model import as_learnt, readable
 from understudy.synthesizers.tabular.neural.tokens import encoded
 
 if TYPE_CHECKING:
@@ -85,17 +85,6 @@ def log_likelihood(
         known = readable(coding.axis, table[name]) | _missing(table[name])
         total += np.where(known, coding.log_inner(table[name]), np.log(1e-30))
     return total
-
-
-def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """bool[n]: the cells that hold a value which the axis knows."""
-    if isinstance(axis, LabelAxis):
-        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
-        if known is None:
-            return np.zeros(len(column), bool)
-        return np.asarray(known.to_numpy(), bool) & ~_missing(column)
-    _, missing = axis.line.steps(column)
-    return ~missing & bool(len(axis.starts))
 
 
 def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:

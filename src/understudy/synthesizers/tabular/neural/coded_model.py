@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
-from understudy.encoding.discrete import Floats, LabelAxis
+from understudy.encoding.discrete import Axis, Floats, LabelAxis
 from understudy.errors import ColumnError, ConditionError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
@@ -205,3 +207,14 @@ def as_learnt(model: CodedModel, dataset: Dataset) -> pa.Table:
                 f"as that: {error}"
             ) from None
     return pa.table(arrays, schema=types)
+
+
+def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """bool[n]: the cells that hold a value which the axis knows."""
+    if isinstance(axis, LabelAxis):
+        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
+        if known is None:
+            return np.zeros(len(column), bool)
+        return np.asarray(known.to_numpy(), bool) & np.asarray(column.is_valid().to_numpy(), bool)
+    _, missing = axis.line.steps(column)
+    return ~missing & bool(len(axis.starts))

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.encoding.discrete import Codes
+from understudy.encoding.discrete import Codes, Floats
 from understudy.errors import FormatError
-from understudy.synthesizers.tabular.neural.modes import Modes
+from understudy.synthesizers.tabular.neural.modes import Modes, wide
 
 State = NDArray[np.float32]
 """[rows, width]: what a network knows of each row before its last layer."""
+EMPTY = 1e-30
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -48,6 +49,22 @@ class Head:
         means = state @ self.weight[place].T + self.bias[place]
         spread = self.spread[start - self.modes.total + mode]
         return means[np.arange(len(mode)), mode], spread
+
+    def log_chances(self, state: State, codes: NDArray[np.int64]) -> Floats:
+        """float64 [rows]: the log probability of rows of codes [rows, columns], given their states;
+        the density of a scalar is that of its normal over the standard one's."""
+        mode, scalars = self.modes.cells(codes)
+        total = np.zeros(len(codes))
+        rows = np.arange(len(codes))
+        for j in range(mode.shape[1]):
+            total += np.log(np.maximum(self.chances(state, j)[rows, mode[:, j]], EMPTY))
+        for k, j in enumerate(self.modes.lines):
+            mean, spread = self.scalar(state, j, mode[:, j])
+            own = scalars[:, k]
+            gain = 0.5 * own**2 - 0.5 * ((own - mean) / spread) ** 2 - np.log(spread)
+            coding = list(self.modes.codings.values())[j]
+            total += np.where(wide(coding)[mode[:, j]], gain, 0.0)
+        return total
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         return {"head.weight": self.weight, "head.bias": self.bias, "head.spread": self.spread}

@@ -22,13 +22,15 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from understudy.encoding.discrete import Codes, Floats, GridAxis
 from understudy.synthesizers.tabular.neural.buying import Counted
 from understudy.synthesizers.tabular.neural.coding import Coding, coded
 from understudy.synthesizers.tabular.neural.tokens import Codings
 
+EDGE = 1e-6
+"""Scalars stay within the normal quantiles of this and of 1 less it."""
 LABELS = 200
 """Labels that are a mode each; where there are more, they share so many."""
 
@@ -99,6 +101,28 @@ class Modes:
         columns = [coding.axis.encode(table[name]) for name, coding in self.codings.items()]
         return np.stack(columns, axis=1).astype(np.int64)
 
+    def dense(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [rows, width]: one-hots, then scalars, numbers in the middle of their codes."""
+        hot = np.zeros((len(codes), self.width), np.float32)
+        mode, scalars = self.cells(codes)
+        hot[np.arange(len(codes))[:, None], mode + np.array(self.first[:-1])] = 1.0
+        hot[:, self.total :] = scalars
+        return hot
+
+    def cells(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """int64 [rows, columns] and float32 [rows, lines]: modes, and scalars where a mode has
+        one."""
+        mode = np.empty(codes.shape, np.int64)
+        scalars = np.zeros((len(codes), len(self.lines)), np.float32)
+        for j, coding in enumerate(self.codings.values()):
+            mode[:, j] = coding.group[codes[:, j]]
+            if j in self.lines:
+                low, high = stretches(coding)
+                middle = ndtri(np.clip((low + high) / 2, EDGE, 1 - EDGE))
+                middle[~wide(coding)[coding.group]] = 0.0
+                scalars[:, self.lines.index(j)] = middle[codes[:, j]]
+        return mode, scalars
+
 
 def is_line(coding: Coding) -> bool:
     """Whether a column is a number line, its modes runs of it."""
@@ -147,6 +171,4 @@ def chances_of_places(
 
 
 def _normal_edges(coding: Coding) -> Floats:
-    from scipy.special import ndtri
-
     return np.asarray(ndtri(quantiles(coding)))

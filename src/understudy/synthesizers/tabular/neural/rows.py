@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from understudy.synthesizers.tabular.neural.modes import Modes, stretches, wide
-
-EDGE = 1e-6
+from understudy.synthesizers.tabular.neural.modes import EDGE, Modes, stretches, wide
 
 
 class RowTensors:
@@ -27,6 +25,7 @@ class RowTensors:
         )
         self._first = torch.tensor(modes.first[:-1], device=device)
         self._lines = torch.tensor(modes.lines, dtype=torch.int64, device=device)
+        self._wide_of = [torch.from_numpy(wide(c)).float().to(device) for c in codings]
         self._wide = torch.from_numpy(np.concatenate([wide(c) for c in codings])).to(device)
         self._scalars = torch.tensor(modes.scalars_at, dtype=torch.int64, device=device)
 
@@ -50,6 +49,10 @@ class RowTensors:
     def placed(self, mode: Tensor) -> Tensor:
         """bool [n, lines]: whether the mode of each line is one with a scalar."""
         return self._wide[(mode + self._first)[:, self._lines]]
+
+    def wide_modes(self, column: int) -> Tensor:
+        """float [modes of the column]: 1 for those with a scalar."""
+        return self._wide_of[column]
 
     def dense(self, mode: Tensor, scalars: Tensor) -> Tensor:
         """float [n, width]: one-hots side by side, then the scalars."""

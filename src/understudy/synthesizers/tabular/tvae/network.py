@@ -8,6 +8,7 @@ layers whose per-example gradients have closed forms, so that DP-SGD trains it a
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ SMOOTHING = 0.5
 def layers(sizes: list[int]) -> nn.Sequential:
     """Linear layers with a ReLU after each."""
     parts: list[nn.Module] = []
-    for one, other in zip(sizes, sizes[1:], strict=False):
+    for one, other in pairwise(sizes):
         parts += [nn.Linear(one, other), nn.ReLU()]
     return nn.Sequential(*parts)
 
@@ -39,6 +40,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.latent = latent
         self._total = modes.total
+        self._scalars = modes.outputs - modes.total
         self._sizes = list(modes.sizes)
         self.encoder = layers([modes.width, *[width] * depth])
         self.code = nn.Linear(width, 2 * latent)
@@ -66,13 +68,23 @@ class Autoencoder(nn.Module):
         outputs: Tensor = self.head(self.decoder(latent))
         return outputs
 
-    def reconstruction(self, rows: RowTensors, latent: Tensor, mode: Tensor, own: Tensor) -> Tensor:
-        """float [n]: how unlikely each row is given its latent, in nats; `own` are its scalars."""
+    def reconstruction(
+        self,
+        rows: RowTensors,
+        latent: Tensor,
+        mode: Tensor,
+        own: Tensor,
+        emphasised: int | None = None,
+        emphasis: float = 1.0,
+    ) -> Tensor:
+        """float [n]: how unlikely each row is given its latent, in nats; `own` are its scalars,
+        the modes of the column `emphasised` count `emphasis` times."""
         outputs = self.decode(latent)
         parts = outputs[:, : self._total].split(self._sizes, 1)
         loss = torch.zeros(len(mode), device=mode.device)
         for j, part in enumerate(parts):
-            loss = loss + nn.functional.cross_entropy(part, mode[:, j], reduction="none")
+            each = nn.functional.cross_entropy(part, mode[:, j], reduction="none")
+            loss = loss + (each if j != emphasised else emphasis * each)
         if rows.lines:
             mean = rows.own_scalars(outputs, mode)
             log = self.spread(rows.scalar_places(mode)).clamp(LEAST_LOG, MOST_LOG)
@@ -81,7 +93,14 @@ class Autoencoder(nn.Module):
         return loss
 
     def losses(
-        self, rows: RowTensors, codes: Tensor, uniform: Tensor, weight: float = 1.0
+        self,
+        rows: RowTensors,
+        codes: Tensor,
+        uniform: Tensor,
+        weight: float = 1.0,
+        *,
+        emphasised: int | None = None,
+        emphasis: float = 1.0,
     ) -> Tensor:
         """float [n]: minus the evidence lower bound of each row, its divergence `weight`ed.
 
@@ -93,9 +112,12 @@ class Autoencoder(nn.Module):
         noise = torch.special.ndtri(uniform[:, rows.lines :].double().clamp(1e-7, 1 - 1e-7)).float()
         latent = mean + torch.exp(0.5 * log) * noise
         divergence = 0.5 * (mean**2 + log.exp() - 1 - log).sum(1)
-        return self.reconstruction(rows, latent, mode, own) + weight * divergence
+        missed = self.reconstruction(rows, latent, mode, own, emphasised, emphasis)
+        return missed + weight * divergence
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """The parameters by name."""
+        """The parameters by name, spreads as they are."""
         state = self.state_dict()
-        return {name: value.detach().cpu().float().numpy().copy() for name, value in state.items()}
+        found = {n: value.detach().cpu().float().numpy().copy() for n, value in state.items()}
+        log = found.pop("spread.table.weight")[:, 0].clip(LEAST_LOG, MOST_LOG)
+        return {**found, "head.spread": np.exp(log)[: self._scalars]}
