@@ -20,6 +20,7 @@ SMALL = 0.3
 SMOOTHING = 0.5
 TEMPERATURE = 0.2
 SLOPE = 0.2
+HARD = False
 
 
 class Generator(nn.Module):
@@ -27,8 +28,9 @@ class Generator(nn.Module):
 
     def __init__(self, modes: Modes, condition: int, noise: int, width: int, depth: int) -> None:
         super().__init__()
-        self.noise, self.condition = noise, condition
+        self.noise = noise
         self._modes = modes
+        self.modes = modes.total
         sizes = [noise + condition + width * i for i in range(depth + 1)]
         self.blocks = nn.ModuleList(Block(size, width) for size in sizes[:-1])
         self.head = nn.Linear(sizes[-1], modes.outputs)
@@ -58,6 +60,8 @@ class Generator(nn.Module):
         modes = self._modes
         logits = outputs[:, : modes.total] - torch.log(-torch.log(uniform))
         soft = [part.div(TEMPERATURE).softmax(1) for part in logits.split(list(modes.sizes), 1)]
+        if HARD:
+            soft = [(nn.functional.one_hot(s.argmax(1), s.shape[1]) - s).detach() + s for s in soft]
         scalars = []
         for j, start in zip(modes.lines, modes.scalars_at, strict=True):
             means = outputs[:, start : start + modes.sizes[j]]
@@ -89,7 +93,7 @@ class Block(nn.Module):
 class Critic(nn.Module):
     """How real `pac` rows look together; `size` numbers tell a row and its condition."""
 
-    def __init__(self, size: int, pac: int, width: int, dropout: float) -> None:
+    def __init__(self, size: int, pac: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.pac, self.size = pac, size
         self.layers = nn.Sequential(

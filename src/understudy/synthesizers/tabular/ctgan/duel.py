@@ -24,6 +24,8 @@ from understudy.synthesizers.tabular.neural.rows import RowTensors
 
 CRITIC = 1.0
 STEEP = 10.0
+MATCHED = 0.0
+SOFT = 0.05
 """Weight of the slope penalty."""
 BETAS = (0.5, 0.9)
 DECAY = 1e-6
@@ -86,6 +88,8 @@ class Duel:
             for net, rate in ((generator, schedule.rate), (critic, CRITIC * schedule.rate))
         ]
         self._steps = 0
+        m = torch.from_numpy(slots.modes.margins).float()
+        self._scale = torch.cat((1 / torch.sqrt(m + SOFT), torch.ones(rows.lines) * 0.5))
 
     def epoch(self) -> float:
         """The critic's mean loss over an epoch; not a number where one failed."""
@@ -107,12 +111,15 @@ class Duel:
         which, mode = self._slots.draw(self._batch, self._finder.log_shares, self._rng)
         condition = self._tensor(self._slots.vector(which, mode))
         made, outputs = self._made(condition)
-        loss = self._critic_loss(self._real(which, mode), made.detach(), condition)
+        real = self._real(which, mode)
+        loss = self._critic_loss(real, made.detach(), condition)
         self._move(1, loss)
         aim = -self._critic(torch.cat((made, condition), 1)).mean()
         if self._slots.columns:
             place = self._tensor(np.array(self._slots.columns)[which])
             aim = aim + self._generator.misses(outputs, place, self._tensor(mode)).mean()
+        if MATCHED:
+            aim = aim + MATCHED * self._unmatched(real, made)
         self._move(0, aim)
         return float(loss.detach()), float(aim.detach())
 
@@ -125,6 +132,13 @@ class Duel:
         codes = self._codes[self._tensor(picked)]
         place = torch.rand(self._batch, self._rows.lines, device=self._device)
         return self._rows.dense(self._rows.modes(codes), self._rows.scalars(codes, place))
+
+    def _unmatched(self, real: Tensor, made: Tensor) -> Tensor:
+        """How far the second moments of made rows are from those of real ones."""
+        gap = (real * self._scale).T @ (real * self._scale) - (made * self._scale).T @ (
+            made * self._scale
+        )
+        return (gap / len(real)).square().sum()
 
     def _critic_loss(self, real_row: Tensor, made: Tensor, condition: Tensor) -> Tensor:
         critic = self._critic
