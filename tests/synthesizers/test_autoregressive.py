@@ -38,13 +38,13 @@ from understudy.synthesizers.tabular.autoregressive import (
     AutoregressiveModel,
     AutoregressiveSynthesizer,
 )
-from understudy.synthesizers.tabular.neural.coding import Coding, coded
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import Forward
-from understudy.synthesizers.tabular.neural.gaps import find_gaps
 from understudy.synthesizers.tabular.autoregressive.masks import Masks
 from understudy.synthesizers.tabular.autoregressive.network import Network
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
+from understudy.synthesizers.tabular.neural.coding import Coding, coded
+from understudy.synthesizers.tabular.neural.gaps import find_gaps
 from understudy.synthesizers.tabular.neural.tokens import sizes_of
 
 SMALL: dict[str, Any] = {"epochs": 8, "width": 32, "dim": 4}

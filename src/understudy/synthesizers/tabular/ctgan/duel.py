@@ -26,6 +26,7 @@ CRITIC = 1.0
 STEEP = 10.0
 MATCHED = 0.0
 SOFT = 0.05
+LAG = 0.2
 """Weight of the slope penalty."""
 BETAS = (0.5, 0.9)
 DECAY = 1e-6
@@ -89,7 +90,11 @@ class Duel:
         ]
         self._steps = 0
         m = torch.from_numpy(slots.modes.margins).float()
-        self._scale = torch.cat((1 / torch.sqrt(m + SOFT), torch.ones(rows.lines) * 0.5))
+        self._scale = torch.cat((1 / torch.sqrt(m + SOFT), torch.ones(rows.lines)*.5))
+        w = torch.from_numpy(self._finder.weights()).float()
+        dense = rows.dense(rows.modes(self._codes), rows.scalars(self._codes, torch.rand(len(learnt), rows.lines))) * self._scale
+        self._moments = (dense * w[:, None]).T @ dense
+        self._gap = None
 
     def epoch(self) -> float:
         """The critic's mean loss over an epoch; not a number where one failed."""
@@ -119,7 +124,7 @@ class Duel:
             place = self._tensor(np.array(self._slots.columns)[which])
             aim = aim + self._generator.misses(outputs, place, self._tensor(mode)).mean()
         if MATCHED:
-            aim = aim + MATCHED * self._unmatched(real, made)
+            aim = aim + MATCHED * self._unmatched(made)
         self._move(0, aim)
         return float(loss.detach()), float(aim.detach())
 
@@ -133,12 +138,10 @@ class Duel:
         place = torch.rand(self._batch, self._rows.lines, device=self._device)
         return self._rows.dense(self._rows.modes(codes), self._rows.scalars(codes, place))
 
-    def _unmatched(self, real: Tensor, made: Tensor) -> Tensor:
-        """How far the second moments of made rows are from those of real ones."""
-        gap = (real * self._scale).T @ (real * self._scale) - (made * self._scale).T @ (
-            made * self._scale
-        )
-        return (gap / len(real)).square().sum()
+    def _unmatched(self, made: Tensor) -> Tensor:
+        gap = (made * self._scale).T @ (made * self._scale) / len(made) - self._moments
+        self._gap = gap.detach() if self._gap is None else self._gap + LAG * (gap.detach() - self._gap)
+        return 2 * (self._gap * gap).sum()
 
     def _critic_loss(self, real_row: Tensor, made: Tensor, condition: Tensor) -> Tensor:
         critic = self._critic

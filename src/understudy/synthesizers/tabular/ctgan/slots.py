@@ -102,6 +102,15 @@ class Finder:
         logs = [np.log1p(counts) for counts in self.count]
         return [log / log.sum() for log in logs]
 
+    def weights(self) -> Floats:
+        """float64 [all rows]: how often training meets each row."""
+        size = len(self.order[0])
+        found = np.zeros(size)
+        for k, order in enumerate(self.order):
+            share = self.log_shares[k] / np.maximum(self.count[k], 1)
+            found[order] += np.repeat(share, self.count[k])
+        return found / len(self.order)
+
     def rows(self, which: Places, mode: Places, rng: np.random.Generator) -> Places:
         """int64 [rows]: a row for each, drawn evenly among those that hold its mode."""
         found = np.zeros(len(which), np.int64)
