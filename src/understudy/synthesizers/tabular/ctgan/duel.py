@@ -15,18 +15,16 @@ from torch import Tensor
 
 from understudy.runtime.progress import Progress
 from understudy.runtime.random import stream
+from understudy.synthesizers.tabular.ctgan.moments import Moments
 from understudy.synthesizers.tabular.ctgan.network import Critic, Generator, slope_penalty
 from understudy.synthesizers.tabular.ctgan.slots import Finder, Slots
-from understudy.synthesizers.tabular.neural.averaging import Average
+from understudy.synthesizers.tabular.neural.averaging import Average, pace
 from understudy.synthesizers.tabular.neural.epochs import run_epochs
 from understudy.synthesizers.tabular.neural.open_steps import MOST_STEPS, Schedule
 from understudy.synthesizers.tabular.neural.rows import RowTensors
 
-CRITIC = 1.0
 STEEP = 10.0
-MATCHED = 0.0
-SOFT = 0.05
-LAG = 0.2
+MATCHED = 1.0
 """Weight of the slope penalty."""
 BETAS = (0.5, 0.9)
 DECAY = 1e-6
@@ -85,16 +83,12 @@ class Duel:
         self.average = Average(generator, AVERAGED)
         self._rng = stream(schedule.seed, "ctgan", "batches")
         self._optimizers = [
-            torch.optim.Adam(net.parameters(), lr=rate, betas=BETAS, weight_decay=DECAY)
-            for net, rate in ((generator, schedule.rate), (critic, CRITIC * schedule.rate))
+            torch.optim.Adam(net.parameters(), lr=schedule.rate, betas=BETAS, weight_decay=DECAY)
+            for net in (generator, critic)
         ]
+        self._rate = schedule.rate
         self._steps = 0
-        m = torch.from_numpy(slots.modes.margins).float()
-        self._scale = torch.cat((1 / torch.sqrt(m + SOFT), torch.ones(rows.lines)*.5))
-        w = torch.from_numpy(self._finder.weights()).float()
-        dense = rows.dense(rows.modes(self._codes), rows.scalars(self._codes, torch.rand(len(learnt), rows.lines))) * self._scale
-        self._moments = (dense * w[:, None]).T @ dense
-        self._gap = None
+        self._moments = Moments(slots.modes, rows, self._codes, self._finder)
 
     def epoch(self) -> float:
         """The critic's mean loss over an epoch; not a number where one failed."""
@@ -124,24 +118,15 @@ class Duel:
             place = self._tensor(np.array(self._slots.columns)[which])
             aim = aim + self._generator.misses(outputs, place, self._tensor(mode)).mean()
         if MATCHED:
-            aim = aim + MATCHED * self._unmatched(made)
+            aim = aim + MATCHED * self._moments.gap(made)
         self._move(0, aim)
         return float(loss.detach()), float(aim.detach())
 
     def _real(self, which: NDArray[np.int64], mode: NDArray[np.int64]) -> Tensor:
         """Rows that hold what the vectors name."""
-        if self._slots.columns:
-            picked = self._finder.rows(which, mode, self._rng)
-        else:
-            picked = self._rng.integers(0, len(self._codes), self._batch)
-        codes = self._codes[self._tensor(picked)]
+        codes = self._codes[self._tensor(self._finder.rows(which, mode, self._rng))]
         place = torch.rand(self._batch, self._rows.lines, device=self._device)
         return self._rows.dense(self._rows.modes(codes), self._rows.scalars(codes, place))
-
-    def _unmatched(self, made: Tensor) -> Tensor:
-        gap = (made * self._scale).T @ (made * self._scale) / len(made) - self._moments
-        self._gap = gap.detach() if self._gap is None else self._gap + LAG * (gap.detach() - self._gap)
-        return 2 * (self._gap * gap).sum()
 
     def _critic_loss(self, real_row: Tensor, made: Tensor, condition: Tensor) -> Tensor:
         critic = self._critic
@@ -160,6 +145,8 @@ class Duel:
 
     def _move(self, which: int, loss: Tensor) -> None:
         optimizer = self._optimizers[which]
+        for group in optimizer.param_groups:
+            group["lr"] = self._rate * pace(self._steps / (self.epochs * self._each))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

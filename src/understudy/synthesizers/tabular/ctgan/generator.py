@@ -56,7 +56,12 @@ class Maker:
     ) -> State:
         """The states of rows whose vector names these columns and modes."""
         noise = rng.standard_normal((len(which), self.noise), np.float32)
-        x = np.concatenate((noise, self.slots.vector(which, mode)), 1)
+        return self.through(noise, self.slots.vector(which, mode))
+
+    def through(self, noise: State, vector: State) -> State:
+        """float32 [rows, width]: what the blocks make of noise and conditional vectors, each row
+        by itself."""
+        x = np.concatenate((noise, vector), 1)
         for i in range(self.depth):
             x = np.concatenate((self._block(i, x), x), 1)
         return x

@@ -46,7 +46,7 @@ def judgement_of(arrays: Arrays, size: int) -> Judgement:
         raise FormatError("the network has no critic.")
     layers = []
     width = arrays[names[0]].shape[-1]
-    if width % size or not width:
+    if not size or not width or width % size:
         raise FormatError(f"the critic takes {width} numbers, which are no rows of {size}.")
     for name in names:
         other = name.removesuffix("weight") + "bias"

@@ -83,7 +83,7 @@ class RowLosses:
         sizes = [rows.lines, 1, generator.noise, generator.modes]
         uniform = part.uniforms(sum(sizes)).split(sizes, 1)
         mode = rows.modes(codes)
-        condition = self._condition(mode, uniform[1][:, 0])
+        condition = self.condition(mode, uniform[1][:, 0])
         with torch.no_grad():
             outputs = generator(torch.special.ndtri(uniform[2]), condition)
             made = generator.emitted(rows, outputs, uniform[3].clamp(EDGE, 1 - EDGE))
@@ -92,7 +92,7 @@ class RowLosses:
         scores = self._critic.layers(both)[:, :, 0]
         return scores[:, 1] - scores[:, 0]
 
-    def _condition(self, mode: Tensor, uniform: Tensor) -> Tensor:
+    def condition(self, mode: Tensor, uniform: Tensor) -> Tensor:
         """float [rows, slots]: one of the row's own labels."""
         vector = torch.zeros(len(mode), self._slots.width, device=mode.device)
         if len(self._columns) == 0:

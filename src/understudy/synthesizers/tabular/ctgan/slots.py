@@ -78,9 +78,10 @@ class Slots:
 
 @dataclass(frozen=True)
 class Finder:
-    """Rows by the modes that they hold: `order` lists them by mode, for each column of the slots;
-    `start` and `count` say where each mode's are."""
+    """`size` rows by the modes that they hold: `order` lists them by mode, for each column of the
+    slots; `start` and `count` say where each mode's are."""
 
+    size: int
     order: list[Places]
     start: list[Places]
     count: list[Places]
@@ -94,7 +95,7 @@ class Finder:
             order.append(np.argsort(mode[:, j], kind="stable"))
             start.append(np.cumsum(counts) - counts)
             count.append(counts)
-        return cls(order, start, count)
+        return cls(len(mode), order, start, count)
 
     @property
     def log_shares(self) -> list[Floats]:
@@ -103,16 +104,20 @@ class Finder:
         return [log / log.sum() for log in logs]
 
     def weights(self) -> Floats:
-        """float64 [all rows]: how often training meets each row."""
-        size = len(self.order[0])
-        found = np.zeros(size)
+        """float64 [size]: how often training meets each row; they sum to 1."""
+        if not self.order:
+            return np.full(self.size, 1.0 / self.size)
+        found = np.zeros(self.size)
         for k, order in enumerate(self.order):
             share = self.log_shares[k] / np.maximum(self.count[k], 1)
             found[order] += np.repeat(share, self.count[k])
         return found / len(self.order)
 
     def rows(self, which: Places, mode: Places, rng: np.random.Generator) -> Places:
-        """int64 [rows]: a row for each, drawn evenly among those that hold its mode."""
+        """int64 [rows]: a row for each, drawn evenly among those that hold its mode; among all
+        where there are no slots."""
+        if not self.order:
+            return rng.integers(0, self.size, len(which))
         found = np.zeros(len(which), np.int64)
         tick = rng.random(len(which))
         for k, order in enumerate(self.order):
