@@ -1,8 +1,8 @@
-"""Engines that train a network under a budget, beside the marginal engine: what a classifier learns.
+"""Engines that train a network under a budget, and the marginal engine: what a classifier learns.
 
-    python -m benchmarks.private_engines [ENGINE ...] [EPSILON ...]     Adult as collected, seeds 0, 1
+    python -m benchmarks.private_engines [ENGINE ...] [EPSILON ...]
 
-Without names all of them, without numbers epsilon 1, 3 and 10.
+On Adult as collected, seeds 0 and 1; without names all engines, without numbers epsilon 1, 3, 10.
 
 Everything is bought: bounds, bins, labels. Noise is real but seeded, so that a figure can be had
 again. TSTR is that of `benchmarks.marginals`. CPU-seconds include the accountant's.

@@ -134,7 +134,8 @@ class Duel:
         share = torch.rand(self._batch // critic.pac, 1, device=self._device)
         share = share.repeat_interleave(critic.pac, 0)
         loss = critic(fake).mean() - critic(real).mean()
-        return loss + STEEP * slope_penalty(critic, real, fake, share)
+        whole: Tensor = loss + STEEP * slope_penalty(critic, real, fake, share)
+        return whole
 
     def _made(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         generator = self._generator

@@ -1,5 +1,5 @@
-"""The conditional GAN engine (CTGAN; Xu et al. 2019, *Modeling tabular data using conditional GAN*),
-written from the paper, with the known defects of its reference put right.
+"""The conditional GAN engine (CTGAN), written from the paper, Xu et al. 2019, *Modeling tabular
+data using conditional GAN*, with the known defects of its reference put right.
 
 A generator makes rows from noise and a conditional vector that names one label; a critic tells
 packs of them from real rows that hold the label. Rare labels are met often in training and as

@@ -17,7 +17,8 @@ SLOPE = 0.2
 
 @dataclass(frozen=True)
 class Judgement:
-    """The critic's layers, first to last, by weight and bias; `pac` rows of `size` numbers go in."""
+    """The critic's layers, first to last, by weight and bias; `pac` rows of `size` numbers go
+    in."""
 
     layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
     size: int

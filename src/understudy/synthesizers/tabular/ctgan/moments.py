@@ -20,6 +20,7 @@ SOFT = 0.05
 """Added to a mode's share before it is scaled by the root of it: the rarest do not count most."""
 SCALAR = 0.5
 """What scalars are scaled by."""
+AT_ONCE = 8_192
 FRESH = 0.2
 """Of a batch, in the smoothed moments."""
 
@@ -32,7 +33,9 @@ class Moments:
         self._scale = torch.from_numpy(scale).float().to(codes.device)
         weight = torch.from_numpy(finder.weights()).float().to(codes.device)
         self._real = torch.zeros(modes.width, modes.width, device=codes.device)
-        for part, its in zip(codes.split(8_192), weight.split(8_192), strict=True):
+        for part, its in zip(
+            torch.split(codes, AT_ONCE), torch.split(weight, AT_ONCE), strict=True
+        ):
             place = torch.rand(len(part), rows.lines, device=codes.device)
             dense = rows.dense(rows.modes(part), rows.scalars(part, place)) * self._scale
             self._real += (dense * its[:, None]).T @ dense

@@ -13,14 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from understudy.synthesizers.tabular.ctgan.judging import SLOPE
 from understudy.synthesizers.tabular.neural.modes import Modes
 from understudy.synthesizers.tabular.neural.rows import RowTensors
 
 SMALL = 0.3
 SMOOTHING = 0.5
 TEMPERATURE = 0.2
-SLOPE = 0.2
-HARD = False
 
 
 class Generator(nn.Module):
@@ -59,9 +58,9 @@ class Generator(nn.Module):
         """
         modes = self._modes
         logits = outputs[:, : modes.total] - torch.log(-torch.log(uniform))
-        soft = [part.div(TEMPERATURE).softmax(1) for part in logits.split(list(modes.sizes), 1)]
-        if HARD:
-            soft = [(nn.functional.one_hot(s.argmax(1), s.shape[1]) - s).detach() + s for s in soft]
+        soft = [
+            part.div(TEMPERATURE).softmax(1) for part in torch.split(logits, list(modes.sizes), 1)
+        ]
         scalars = []
         for j, start in zip(modes.lines, modes.scalars_at, strict=True):
             means = outputs[:, start : start + modes.sizes[j]]
@@ -70,7 +69,7 @@ class Generator(nn.Module):
 
     def misses(self, outputs: Tensor, place: Tensor, mode: Tensor) -> Tensor:
         """float [n]: cross-entropy of the conditioned column, `place` [n], with its `mode`."""
-        logits = outputs[:, : self._modes.total].split(list(self._modes.sizes), 1)
+        logits = torch.split(outputs[:, : self._modes.total], list(self._modes.sizes), 1)
         loss = torch.zeros(len(mode), device=mode.device)
         for j, part in enumerate(logits):
             mine = (place == j).nonzero()[:, 0]

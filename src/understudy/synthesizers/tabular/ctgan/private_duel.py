@@ -81,7 +81,7 @@ class RowLosses:
         """float [rows]."""
         codes, rows, generator = part.tensors[0], self._rows, self._generator
         sizes = [rows.lines, 1, generator.noise, generator.modes]
-        uniform = part.uniforms(sum(sizes)).split(sizes, 1)
+        uniform = torch.split(part.uniforms(sum(sizes)), sizes, 1)
         mode = rows.modes(codes)
         condition = self.condition(mode, uniform[1][:, 0])
         with torch.no_grad():
@@ -89,7 +89,7 @@ class RowLosses:
             made = generator.emitted(rows, outputs, uniform[3].clamp(EDGE, 1 - EDGE))
         real = rows.dense(mode, rows.scalars(codes, uniform[0]))
         both = torch.stack((torch.cat((real, condition), 1), torch.cat((made, condition), 1)), 1)
-        scores = self._critic.layers(both)[:, :, 0]
+        scores: Tensor = self._critic.layers(both)[:, :, 0]
         return scores[:, 1] - scores[:, 0]
 
     def condition(self, mode: Tensor, uniform: Tensor) -> Tensor:
@@ -140,6 +140,6 @@ def _generator_step(
         place = torch.from_numpy(np.array(slots.columns)[which]).to(device)
         loss = loss + generator.misses(outputs, place, torch.from_numpy(mode).to(device)).mean()
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     critic.zero_grad()

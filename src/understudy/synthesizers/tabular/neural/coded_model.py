@@ -217,4 +217,4 @@ def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
             return np.zeros(len(column), bool)
         return np.asarray(known.to_numpy(), bool) & np.asarray(column.is_valid().to_numpy(), bool)
     _, missing = axis.line.steps(column)
-    return ~missing & bool(len(axis.starts))
+    return np.asarray(~missing & bool(len(axis.starts)))

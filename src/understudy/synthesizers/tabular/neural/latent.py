@@ -43,8 +43,8 @@ class Source(Protocol):
     """A network up to its last layer. Rows of a draw do not depend on each other."""
 
     def start(self, rows: int, rng: np.random.Generator, lean: Mapping[str, Floats]) -> State:
-        """States of `rows` rows. `lean` are shares of modes wanted of some columns, float64 [modes];
-        a network that can be steered to one of them is."""
+        """States of `rows` rows. `lean` are shares of modes wanted of some columns, float64
+        [modes]; a network that can be steered to one of them is."""
 
     def lead(self, names: Sequence[str]) -> str | None:
         """Which of these columns it would be steered to."""
@@ -139,7 +139,8 @@ class LatentDrawing:
     def chances(
         self, state: State, codes: Tokens, name: str, seen: Sequence[str]
     ) -> NDArray[np.float32]:
-        """float32 [rows, modes] of a column, given the modes of columns `seen` that exclude some."""
+        """float32 [rows, modes] of a column, given the modes of columns `seen`, which may exclude
+        some."""
         token = self.places[name][0]
         return opened(
             self.head.chances(state, self.column[name]),
@@ -201,7 +202,7 @@ def admitted_of(coding: Coding, admitted: tuple[Floats, Floats]) -> Floats:
     if not coding.staged:
         return groups
     inner = coding.inner
-    return groups * (inner * np.broadcast_to(members, inner.shape)).sum(1)
+    return np.asarray(groups * (inner * np.broadcast_to(members, inner.shape)).sum(1))
 
 
 def with_head(drawing: LatentDrawing, head: Head) -> LatentDrawing:

@@ -1,5 +1,5 @@
-"""The variational autoencoder engine (TVAE; Xu et al. 2019, *Modeling tabular data using conditional
-GAN*, section 4.4), written from the paper, with what it leaves on the table.
+"""The variational autoencoder engine (TVAE), written from the paper, Xu et al. 2019, *Modeling
+tabular data using conditional GAN*, section 4.4, with what it leaves on the table.
 
 A latent is drawn, and all columns from it. As in the paper the rows go through mode-specific
 normalisation, an encoder, and a decoder with a learnt spread for every scalar. Labels are sampled

@@ -37,6 +37,7 @@ from understudy.synthesizers.tabular.neural.modes import Modes
 from understudy.synthesizers.tabular.neural.private_steps import train_privately
 from understudy.synthesizers.tabular.neural.rows import RowTensors
 from understudy.synthesizers.tabular.neural.setting_right import set_right
+from understudy.synthesizers.tabular.shape import Shape
 from understudy.synthesizers.tabular.tvae.decoder import Prior
 from understudy.synthesizers.tabular.tvae.model import TvaeModel
 from understudy.synthesizers.tabular.tvae.network import Autoencoder
@@ -106,9 +107,8 @@ def learn_privately(
     """Within the session's budget; raises `BudgetError` when that is too little for this table."""
     size: Size = config.sized(PRIVATE)
     bought = buy_columns(dataset, spec, size.modes, session, progress)
-    target = (
-        list(bought.modes.codings).index(config.target) if _drawn(config, bought.modes) else None
-    )
+    names = list(bought.modes.codings)
+    target = names.index(config.target) if config.target in names else None
     with on_threads(config.threads, config.seed):
         network = _network(config, size, bought.modes, bought.total)
         rows = RowTensors(bought.modes, device_of(config.device))
@@ -129,10 +129,6 @@ def learn_privately(
     return _learnt(config, bought.shape, bought.modes, arrays, {}, rows_bought)
 
 
-def _drawn(config: TvaeSynthesizer, modes: Modes) -> bool:
-    return config.target is not None and config.target in modes.codings
-
-
 def _network(config: TvaeSynthesizer, size: Size, modes: Modes, rows: float) -> Autoencoder:
     network = Autoencoder(modes, size.latent, size.width, size.depth)
     network.start_at(modes, rows)
@@ -140,11 +136,11 @@ def _network(config: TvaeSynthesizer, size: Size, modes: Modes, rows: float) -> 
 
 
 def _learnt(
-    config: TvaeSynthesizer, shape: object, modes: Modes, arrays: Arrays, gaps: Gaps, rows: int
+    config: TvaeSynthesizer, shape: Shape, modes: Modes, arrays: Arrays, gaps: Gaps, rows: int
 ) -> Learnt:
     drawing = TvaeModel.made_of(modes, arrays, gaps)
     right = set_right(drawing, stream(config.seed, config.engine, "set right"))
-    return Learnt(shape, right, held_apart(arrays, right), rows)  # type: ignore[arg-type]
+    return Learnt(shape, right, held_apart(arrays, right), rows)
 
 
 @torch.no_grad()

@@ -80,7 +80,7 @@ class Autoencoder(nn.Module):
         """float [n]: how unlikely each row is given its latent, in nats; `own` are its scalars,
         the modes of the column `emphasised` count `emphasis` times."""
         outputs = self.decode(latent)
-        parts = outputs[:, : self._total].split(self._sizes, 1)
+        parts = torch.split(outputs[:, : self._total], self._sizes, 1)
         loss = torch.zeros(len(mode), device=mode.device)
         for j, part in enumerate(parts):
             each = nn.functional.cross_entropy(part, mode[:, j], reduction="none")
