@@ -143,7 +143,7 @@ def test_rows_found_hold_the_label_and_are_drawn_evenly(coded: tuple[Modes, Any]
     # One false alarm in 10,000 seeds.
     assert chisquare(np.bincount(found, minlength=4000)[among]).pvalue > 1e-4
     # How often training meets each row follows from the shares alone.
-    weight = finder.weights()
+    weight = finder.weights
     assert weight.sum() == pytest.approx(1.0)
     seen = np.bincount(rows, minlength=4000)
     assert seen[among].sum() == pytest.approx(50_000 * weight[among].sum(), rel=0.05)

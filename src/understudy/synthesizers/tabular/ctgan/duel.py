@@ -15,7 +15,7 @@ from torch import Tensor
 
 from understudy.runtime.progress import Progress
 from understudy.runtime.random import stream
-from understudy.synthesizers.tabular.ctgan.moments import Moments
+from understudy.synthesizers.tabular.ctgan.moments import WIDEST, Moments
 from understudy.synthesizers.tabular.ctgan.network import Critic, Generator, slope_penalty
 from understudy.synthesizers.tabular.ctgan.slots import Finder, Slots
 from understudy.synthesizers.tabular.neural.averaging import Average, pace
@@ -24,11 +24,9 @@ from understudy.synthesizers.tabular.neural.open_steps import MOST_STEPS, Schedu
 from understudy.synthesizers.tabular.neural.rows import RowTensors
 
 STEEP = 10.0
-MATCHED = 1.0
 """Weight of the slope penalty."""
 BETAS = (0.5, 0.9)
 DECAY = 1e-6
-PATIENCE = 1_000
 JUDGED = 8_192
 """Rows drawn to judge an epoch."""
 AVERAGED = 0.999
@@ -42,20 +40,22 @@ def train(
     learnt: NDArray[np.int64],
     valid: NDArray[np.int64],
     schedule: Schedule,
+    matching: float,
     progress: Progress,
 ) -> None:
-    """Fits both in place to `learnt`, codes [rows, columns]; `valid` decides which epoch is kept.
+    """Fits both in place to `learnt`, codes [rows, columns]; `valid` decides which epoch is kept,
+    `matching` is the weight of the second moments.
 
     Raises `EngineError` where the first epoch fails.
     """
-    duel = Duel(generator, critic, slots, rows, learnt, schedule)
+    duel = Duel(generator, critic, slots, rows, learnt, schedule, matching)
     run_epochs(
         generator,
         duel.average,
         duel.epochs,
         duel.epoch,
         duel.distance_to(valid if len(valid) else learnt),
-        patience=PATIENCE,
+        patience=duel.epochs,
         remedy=f"Lower the rate (it is {schedule.rate:g}), or take a larger batch.",
         progress=progress,
     )
@@ -72,7 +72,9 @@ class Duel:
         rows: RowTensors,
         learnt: NDArray[np.int64],
         schedule: Schedule,
+        matching: float,
     ) -> None:
+        self._matching = matching
         self._generator, self._critic, self._slots, self._rows = generator, critic, slots, rows
         self._device = next(generator.parameters()).device
         self._codes = torch.from_numpy(learnt).to(self._device)
@@ -88,7 +90,11 @@ class Duel:
         ]
         self._rate = schedule.rate
         self._steps = 0
-        self._moments = Moments(slots.modes, rows, self._codes, self._finder)
+        self._moments = (
+            Moments(slots.modes, rows, self._codes, self._finder)
+            if matching and slots.modes.width <= WIDEST
+            else None
+        )
 
     def epoch(self) -> float:
         """The critic's mean loss over an epoch; not a number where one failed."""
@@ -117,8 +123,8 @@ class Duel:
         if self._slots.columns:
             place = self._tensor(np.array(self._slots.columns)[which])
             aim = aim + self._generator.misses(outputs, place, self._tensor(mode)).mean()
-        if MATCHED:
-            aim = aim + MATCHED * self._moments.gap(made)
+        if self._moments is not None:
+            aim = aim + self._matching * self._moments.gap(made)
         self._move(0, aim)
         return float(loss.detach()), float(aim.detach())
 

@@ -32,11 +32,12 @@ class CtganSynthesizer(LatentSynthesizer[CtganModel]):
     """Configuration of the engine; every field is public and printed in the certificate.
 
     `modes` runs cut a number line, the generator takes `noise` numbers and has `depth` blocks of
-    `width`, the critic two layers of `critic` and looks at `pac` rows at a time, `rate` is Adam's;
-    None takes what measured best (`learning.OPEN`, or `PRIVATE` under a budget, where `pac` is 1).
-    `epochs` and `batch` are for fits without a budget; a batch of None is 500 rows, or an eighth of
-    a small table. All columns are drawn at once, so `target` only has to be a column that can be
-    one. `device` is torch's name of one, `auto` takes a GPU where there is one.
+    `width`, the critic two layers of `critic` and looks at `pac` rows at a time, `rate` is Adam's,
+    `matching` the weight of second moments beside the critic (0: the paper's loss); None takes what
+    measured best (`learning.OPEN`, or `PRIVATE` under a budget, where `pac` is 1 and nothing is
+    matched). `epochs` and `batch` are for fits without a budget; a batch of None is 500 rows, or an
+    eighth of a small table. All columns are drawn at once, so `target` only has to be a column that
+    can be one. `device` is torch's name of one, `auto` takes a GPU where there is one.
     """
 
     target: str | None = None
@@ -48,6 +49,7 @@ class CtganSynthesizer(LatentSynthesizer[CtganModel]):
     critic: int | None = None
     pac: int | None = None
     rate: float | None = None
+    matching: float | None = None
     epochs: int = 50
     batch: int | None = None
     threads: int = 1

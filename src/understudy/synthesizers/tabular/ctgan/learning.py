@@ -23,8 +23,8 @@ from understudy.synthesizers.tabular.neural.epochs import held_out
 from understudy.synthesizers.tabular.neural.gaps import Gaps
 from understudy.synthesizers.tabular.neural.latent_learning import (
     Learnt,
+    as_drawn,
     buy_columns,
-    held_apart,
     read_rows,
 )
 from understudy.synthesizers.tabular.neural.modes import Modes
@@ -52,10 +52,11 @@ class Size:
     critic: int
     pac: int
     rate: float
+    matching: float
 
 
-OPEN = Size(modes=10, noise=128, width=256, depth=2, critic=256, pac=10, rate=1e-3)
-PRIVATE = Size(modes=10, noise=32, width=128, depth=2, critic=128, pac=1, rate=2e-3)
+OPEN = Size(modes=10, noise=128, width=256, depth=2, critic=256, pac=10, rate=1e-3, matching=1.0)
+PRIVATE = Size(modes=10, noise=32, width=128, depth=2, critic=128, pac=1, rate=2e-3, matching=0.0)
 """Noise falls on every weight of the critic, so under a budget there are fewer of them."""
 
 
@@ -70,7 +71,7 @@ def learn_openly(
     with on_threads(config.threads, config.seed):
         slots, rows, generator, critic = _networks(config, size, found.modes, len(found.codes))
         parts = found.codes[learnt], found.codes[held]
-        train(generator, critic, slots, rows, *parts, schedule, progress)
+        train(generator, critic, slots, rows, *parts, schedule, size.matching, progress)
         arrays = _arrays(generator, critic)
     return _learnt(config, found.shape, found.modes, arrays, found.gaps, len(found.codes))
 
@@ -95,9 +96,9 @@ def learn_privately(
         slots, rows, generator, critic = _networks(config, size, bought.modes, bought.total)
 
         def fit(records: Records) -> None:
-            train_privately(
-                generator, critic, slots, rows, records, bought.plan, session, size.rate, progress
-            )
+            networks = generator, critic, slots, rows
+            paid = records, bought.plan, session
+            train_privately(*networks, *paid, size.rate, config.seed, progress)
 
         bought.train(fit, device_of(config.device))
         arrays = _arrays(generator, critic)
@@ -131,4 +132,4 @@ def _learnt(
 ) -> Learnt:
     drawing = CtganModel.made_of(modes, arrays, gaps)
     right = set_right(drawing, stream(config.seed, config.engine, "set right"))
-    return Learnt(shape, right, held_apart(arrays, right), rows)
+    return Learnt(shape, right, as_drawn(arrays, right), rows)

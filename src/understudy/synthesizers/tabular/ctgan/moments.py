@@ -21,6 +21,8 @@ SOFT = 0.05
 SCALAR = 0.5
 """What scalars are scaled by."""
 AT_ONCE = 8_192
+WIDEST = 4_096
+"""Numbers of a row, beyond which the matrix of all pairs would fill the memory."""
 FRESH = 0.2
 """Of a batch, in the smoothed moments."""
 
@@ -31,7 +33,7 @@ class Moments:
     def __init__(self, modes: Modes, rows: RowTensors, codes: Tensor, finder: Finder) -> None:
         scale = np.append(1 / np.sqrt(modes.margins + SOFT), np.full(rows.lines, SCALAR))
         self._scale = torch.from_numpy(scale).float().to(codes.device)
-        weight = torch.from_numpy(finder.weights()).float().to(codes.device)
+        weight = torch.from_numpy(finder.weights).float().to(codes.device)
         self._real = torch.zeros(modes.width, modes.width, device=codes.device)
         for part, its in zip(
             torch.split(codes, AT_ONCE), torch.split(weight, AT_ONCE), strict=True

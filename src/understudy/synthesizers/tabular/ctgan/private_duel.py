@@ -44,9 +44,10 @@ def train_privately(
     plan: PrivacyPlan,
     session: Session,
     rate: float,
+    seed: int,
     progress: Progress,
 ) -> None:
-    """Fits both in place; call it where the rows are.
+    """Fits both in place; call it where the rows are. `seed` draws conditions, never noise.
 
     Raises `BudgetError` where a process that died has drawn most of the steps already.
     """
@@ -55,7 +56,7 @@ def train_privately(
     losses = RowLosses(generator, critic, slots, rows)
     average = Average(generator, AVERAGED)
     bound = SpectralBound(critic)
-    rng = stream(0, "ctgan", "conditions")
+    rng = stream(seed, "ctgan", "conditions")
     with DPSGD(critic, judged, plan, session, rows_at_once=ROWS_AT_ONCE) as training:
         require_steps(training, plan)
         for batch in training.batches(records):

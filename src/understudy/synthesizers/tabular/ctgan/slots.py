@@ -97,12 +97,13 @@ class Finder:
             count.append(counts)
         return cls(len(mode), order, start, count)
 
-    @property
+    @cached_property
     def log_shares(self) -> list[Floats]:
         """Each mode's share in training: by the logarithm of one more than its count."""
         logs = [np.log1p(counts) for counts in self.count]
         return [log / log.sum() for log in logs]
 
+    @cached_property
     def weights(self) -> Floats:
         """float64 [size]: how often training meets each row; they sum to 1."""
         if not self.order:

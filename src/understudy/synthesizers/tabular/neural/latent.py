@@ -9,7 +9,7 @@ conditional distribution, and work is bounded (importance resampling, see `parti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -23,7 +23,6 @@ from understudy.synthesizers.tabular.neural.head import Head, State
 from understudy.synthesizers.tabular.neural.modes import (
     Modes,
     chances_of_places,
-    is_line,
     placed,
     wide,
 )
@@ -203,12 +202,3 @@ def admitted_of(coding: Coding, admitted: tuple[Floats, Floats]) -> Floats:
         return groups
     inner = coding.inner
     return np.asarray(groups * (inner * np.broadcast_to(members, inner.shape)).sum(1))
-
-
-def with_head(drawing: LatentDrawing, head: Head) -> LatentDrawing:
-    return replace(drawing, head=head)
-
-
-def lines_of(codings: Codings) -> list[str]:
-    """The columns that are number lines."""
-    return [name for name, coding in codings.items() if is_line(coding)]

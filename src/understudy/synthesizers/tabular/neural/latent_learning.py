@@ -114,7 +114,7 @@ def buy_columns(
     return BoughtColumns(shape, modes, total, plan, rows, unit)
 
 
-def held_apart(arrays: Mapping[str, NDArray[np.float32]], drawing: LatentDrawing) -> Arrays:
+def as_drawn(arrays: Mapping[str, NDArray[np.float32]], drawing: LatentDrawing) -> Arrays:
     """`arrays` with the last layer as it was set right."""
     return {**arrays, **drawing.head.arrays()}
 

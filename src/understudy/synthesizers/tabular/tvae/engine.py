@@ -50,7 +50,7 @@ class TvaeSynthesizer(LatentSynthesizer[TvaeModel]):
     divergence: float | None = None
     parts: int | None = None
     rate: float | None = None
-    epochs: int = 120
+    epochs: int = 80
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

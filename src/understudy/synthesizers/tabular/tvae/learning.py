@@ -29,8 +29,8 @@ from understudy.synthesizers.tabular.neural.gaps import Gaps
 from understudy.synthesizers.tabular.neural.head import Arrays
 from understudy.synthesizers.tabular.neural.latent_learning import (
     Learnt,
+    as_drawn,
     buy_columns,
-    held_apart,
     read_rows,
 )
 from understudy.synthesizers.tabular.neural.modes import Modes
@@ -68,7 +68,7 @@ class Size:
     rate: float
 
 
-OPEN = Size(modes=30, latent=16, width=256, depth=2, divergence=0.05, parts=64, rate=2e-3)
+OPEN = Size(modes=30, latent=12, width=256, depth=2, divergence=0.05, parts=100, rate=2e-3)
 PRIVATE = Size(modes=10, latent=8, width=128, depth=1, divergence=1.0, parts=0, rate=5e-3)
 """Noise falls on every weight, so under a budget there are fewer of them."""
 
@@ -140,7 +140,7 @@ def _learnt(
 ) -> Learnt:
     drawing = TvaeModel.made_of(modes, arrays, gaps)
     right = set_right(drawing, stream(config.seed, config.engine, "set right"))
-    return Learnt(shape, right, held_apart(arrays, right), rows)
+    return Learnt(shape, right, as_drawn(arrays, right), rows)
 
 
 @torch.no_grad()
