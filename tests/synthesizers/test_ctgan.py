@@ -69,7 +69,7 @@ def leaning() -> Dataset:
 
 @pytest.fixture(scope="module")
 def model(leaning: Dataset) -> CtganModel:
-    return CtganSynthesizer(**SMALL, batch=100).fit(leaning)
+    return CtganSynthesizer(**SMALL, batch=100, pac=2).fit(leaning)
 
 
 @pytest.fixture(scope="module")

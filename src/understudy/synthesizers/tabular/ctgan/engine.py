@@ -2,7 +2,7 @@
 data using conditional GAN*, with the known defects of its reference put right.
 
 A generator makes rows from noise and a conditional vector that names one label; a critic tells
-packs of them from real rows that hold the label. Rare labels are met often in training and as
+them from real rows that hold the label. Rare labels are met often in training and as
 often as they occur in what is drawn; a row never depends on those it is drawn with; the generator
 kept is an average over steps, of the epoch nearest to rows held out; labels are sampled, never the
 likeliest; columns are set right afterwards (see `neural.setting_right`).
@@ -50,7 +50,7 @@ class CtganSynthesizer(LatentSynthesizer[CtganModel]):
     pac: int | None = None
     rate: float | None = None
     matching: float | None = None
-    epochs: int = 50
+    epochs: int = 40
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

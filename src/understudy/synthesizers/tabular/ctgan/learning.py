@@ -55,7 +55,7 @@ class Size:
     matching: float
 
 
-OPEN = Size(modes=10, noise=128, width=256, depth=2, critic=256, pac=10, rate=1e-3, matching=1.0)
+OPEN = Size(modes=20, noise=64, width=128, depth=2, critic=256, pac=1, rate=4e-3, matching=1.0)
 PRIVATE = Size(modes=10, noise=32, width=128, depth=2, critic=128, pac=1, rate=2e-3, matching=0.0)
 """Noise falls on every weight of the critic, so under a budget there are fewer of them."""
 

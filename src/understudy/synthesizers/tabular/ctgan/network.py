@@ -2,8 +2,8 @@
 
 The generator's blocks hand on their input beside what they make of it. It normalises each row by
 itself, where the paper normalises over the batch: a row then does not depend on which others it is
-drawn with. The critic looks at several rows at a time (PacGAN, Lin et al. 2018); under a budget at
-one, as a row's gradient must be its own.
+drawn with. The critic may look at several rows at a time (PacGAN, Lin et al. 2018), and by default
+looks at one: it learns more from as many steps, and a budget wants a row's gradient to be its own.
 """
 
 from __future__ import annotations
