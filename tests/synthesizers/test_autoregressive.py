@@ -38,14 +38,14 @@ from understudy.synthesizers.tabular.autoregressive import (
     AutoregressiveModel,
     AutoregressiveSynthesizer,
 )
-from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import Forward
-from understudy.synthesizers.tabular.autoregressive.gaps import find_gaps
 from understudy.synthesizers.tabular.autoregressive.masks import Masks
 from understudy.synthesizers.tabular.autoregressive.network import Network
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
-from understudy.synthesizers.tabular.autoregressive.tokens import sizes_of
+from understudy.synthesizers.tabular.neural.coding import Coding, coded
+from understudy.synthesizers.tabular.neural.gaps import find_gaps
+from understudy.synthesizers.tabular.neural.tokens import sizes_of
 
 SMALL: dict[str, Any] = {"epochs": 8, "width": 32, "dim": 4}
 
@@ -57,7 +57,7 @@ def session(epsilon: float, seed: int = 1, delta: float = 1e-6, rows: int = 1) -
 def line_of(values: np.ndarray[Any, Any], most: int = 100) -> Coding:
     """The coding that a column of numbers gets without a budget."""
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.coding import coded
     from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Number(name="x"), pa.table({"x": values})
@@ -80,7 +80,7 @@ def line_of(values: np.ndarray[Any, Any], most: int = 100) -> Coding:
 @settings(max_examples=60, deadline=None)
 def test_codes_survive_the_way_to_values_and_back(cells: list[int | None], seed: int) -> None:
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.coding import coded
     from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Number(name="x", integer=True), pa.table({"x": pa.array(cells, pa.int64())})
@@ -137,7 +137,7 @@ def test_a_condition_on_a_bin_is_the_share_of_its_line() -> None:
 def test_many_labels_are_told_in_two_stages_without_loss() -> None:
     labels = pa.chunked_array([pa.array([f"code {i % 1500}" for i in range(3000)])])
     from understudy.encoding.known import known_of_data
-    from understudy.synthesizers.tabular.autoregressive.coding import coded
+    from understudy.synthesizers.tabular.neural.coding import coded
     from understudy.synthesizers.tabular.neural.reading import read_columns
 
     column, table = Category(name="x"), pa.table({"x": labels})

@@ -168,8 +168,8 @@ def _closeness(closeness: Mapping[str, Any], bounds: Thresholds) -> Line:
 
 
 def _average(battery: Mapping[str, Any], bounds: Thresholds, measure: str) -> Line:
-    """An attack beyond its bound convicts where that is beyond chance, after correcting for all that
-    were tried; to acquit, the upper bound over all attacks must keep within it.
+    """An attack beyond its bound convicts where that is beyond chance, after correcting for all
+    that were tried; to acquit, the upper bound over all attacks must keep within it.
     """
     names = {"auc": AVERAGE, "tpr_at_1": "membership, few false alarms"}
     bound, guess = {"auc": (bounds.auc, 0.5), "tpr_at_1": (bounds.tpr_at_1, 0.01)}[measure]

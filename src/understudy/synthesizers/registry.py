@@ -57,6 +57,22 @@ BUILT_IN = {
         "conditions on any columns, missing cells to fill, likelihoods; with or without a budget",
         private=True,
     ),
+    "ctgan": EngineInfo(
+        "ctgan",
+        "understudy.synthesizers.tabular.ctgan:CtganSynthesizer",
+        "a generator trained against a critic (CTGAN), by sampling on every label",
+        "torch (pip install 'understudy[deep]'); minutes of one CPU core",
+        "where CTGAN is asked for by name; tree and autoregressive are better and faster",
+        private=True,
+    ),
+    "tvae": EngineInfo(
+        "tvae",
+        "understudy.synthesizers.tabular.tvae:TvaeSynthesizer",
+        "a variational autoencoder (TVAE): rows decoded from latents",
+        "torch (pip install 'understudy[deep]'); minutes of one CPU core",
+        "where TVAE is asked for by name; tree and autoregressive are better and faster",
+        private=True,
+    ),
 }
 USUAL, AUTO = "usual", "auto"
 """Names that stand for an engine: the one that fits by rule, and the one that wins a race."""

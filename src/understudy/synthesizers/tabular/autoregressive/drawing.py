@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.encoding.discrete import Codes, Floats
+from understudy.encoding.discrete import Floats
 from understudy.synthesizers.tabular.autoregressive.forward import Forward, State
-from understudy.synthesizers.tabular.autoregressive.gaps import Gaps
-from understudy.synthesizers.tabular.autoregressive.tokens import Codings, Tokens, places_of
+from understudy.synthesizers.tabular.neural.gaps import Gaps, opened
+from understudy.synthesizers.tabular.neural.picking import EMPTY, Admitted, pick
+from understudy.synthesizers.tabular.neural.tokens import Codings, Tokens, places_of
 from understudy.synthesizers.tabular.particles import resample
 
-Admitted = Mapping[str, tuple[Floats, Floats]]
-"""For some columns the share of each group, and of each member of a group, that is admitted."""
-EMPTY = 1e-30
 TINY = 1e-12
 """What a gap leaves of a chance where something must be drawn."""
 
@@ -132,22 +130,4 @@ class Drawing:
         """[rows, codes] given the tokens `seen`; a single row where none was: the column's own."""
         if not seen:
             return self.codings[name].margin[None]
-        chances = self.forward.chances(state, token)
-        barred = [one for one in seen if (one, token) in self.gaps]
-        if not barred:
-            return chances
-        free = chances.copy()
-        for one in barred:
-            free *= self.gaps[one, token][codes[:, one]]
-        total = free.sum(1, keepdims=True)
-        # Where what is seen excludes everything, it is an exception itself and excludes nothing.
-        return np.where(total > 0, free / np.where(total > 0, total, 1.0), chances)
-
-
-def pick(chances: Any, rows: int, rng: np.random.Generator) -> Codes:
-    """int[rows]: a code for each row by its chances, or by the one row of chances there is."""
-    edges = np.cumsum(chances, axis=1, dtype=np.float64)
-    tick = rng.random(rows) * edges[:, -1] * (1 - 1e-12)
-    if len(chances) == 1 and rows > 1:
-        return np.asarray(np.searchsorted(edges[0], tick, side="right"))
-    return np.asarray(np.argmax(edges > tick[:, None], axis=1))
+        return opened(self.forward.chances(state, token), codes, token, seen, self.gaps)

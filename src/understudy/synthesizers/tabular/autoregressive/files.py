@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from understudy.errors import FormatError
-from understudy.synthesizers.tabular.autoregressive.coding import Coding
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import checked
 from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
-from understudy.synthesizers.tabular.autoregressive.tokens import sizes_of
 from understudy.synthesizers.tabular.axis_files import Arrays
+from understudy.synthesizers.tabular.neural.coding_files import (
+    codings_in,
+    codings_out,
+    gaps_in,
+    gaps_out,
+)
 from understudy.synthesizers.tabular.neural.folder import (
     Contents,
     read_folder,
     whole_or_error,
     write_folder,
 )
+from understudy.synthesizers.tabular.neural.tokens import sizes_of
 
 FORMAT = 2
 """1 kept codings and axes in one place."""
@@ -27,14 +31,9 @@ FORMAT = 2
 def save(model: AutoregressiveModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
     drawing = model.drawing
-    arrays: Arrays = {}
-    for i, coding in enumerate(drawing.codings.values()):
-        arrays[f"{i}/group"], arrays[f"{i}/shares"] = coding.group, coding.shares
+    arrays: Arrays = {**codings_out(drawing.codings), **gaps_out(drawing.gaps)}
     for i, name in enumerate(drawing.tilts):
         arrays[f"tilt/{i}"] = drawing.tilts[name]
-    for (one, other), open_ in drawing.gaps.items():
-        if one < other:
-            arrays[f"gap/{one}/{other}"] = open_
     card = {
         "format": FORMAT,
         "engine": model.engine,
@@ -57,7 +56,7 @@ def load(path: Path) -> AutoregressiveModel:
     with whole_or_error(path):
         found = read_folder(path, FORMAT)
         card, arrays = found.card, found.arrays
-        codings = {name: _coding(i, found, name, path) for i, name in enumerate(found.axes)}
+        codings = codings_in(found, path)
         forward = checked(sizes_of(codings), found.network)
         order = tuple(card["order"])
         if set(order) != set(codings):
@@ -67,22 +66,6 @@ def load(path: Path) -> AutoregressiveModel:
             config=AutoregressiveSynthesizer(**card["config"]),
             rows=card["rows"],
             assembly=found.assembly,
-            drawing=Drawing(forward, codings, order, _gaps(found), tilts),
+            drawing=Drawing(forward, codings, order, gaps_in(found), tilts),
             private=card["private"],
         )
-
-
-def _gaps(found: Contents) -> dict[tuple[int, int], Any]:
-    gaps: dict[tuple[int, int], Any] = {}
-    for name, open_ in found.arrays.items():
-        if name.startswith("gap/"):
-            one, other = map(int, name.split("/")[1:])
-            gaps[one, other], gaps[other, one] = open_, open_.T.copy()
-    return gaps
-
-
-def _coding(i: int, found: Contents, name: str, path: Path) -> Coding:
-    axis, group, shares = found.axes[name], found.arrays[f"{i}/group"], found.arrays[f"{i}/shares"]
-    if len(group) != axis.size or len(shares) != axis.size:
-        raise FormatError(f"the model in {path} is damaged: column {name!r} has other codes.")
-    return Coding(axis, group, shares, name in found.card["staged"])

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from understudy.data import Dataset
 from understudy.encoding.constraints import violations
-from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
+from understudy.encoding.discrete import Codes, Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
 from understudy.schema.domains import Domain
-from understudy.synthesizers.tabular.autoregressive.tokens import encoded
+from understudy.synthesizers.tabular.neural.coded_model import as_learnt, readable
+from understudy.synthesizers.tabular.neural.tokens import encoded
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
@@ -84,37 +85,6 @@ def log_likelihood(
         known = readable(coding.axis, table[name]) | _missing(table[name])
         total += np.where(known, coding.log_inner(table[name]), np.log(1e-30))
     return total
-
-
-def as_learnt(model: AutoregressiveModel, dataset: Dataset) -> pa.Table:
-    """The dataset's table with the columns and types that were learnt."""
-    types = model.assembly.types
-    if set(dataset.table.column_names) != set(types.names):
-        raise ColumnError(
-            f"the model knows the columns {', '.join(types.names)}; the data has "
-            f"{', '.join(dataset.table.column_names)}. Give it the same columns."
-        )
-    arrays = []
-    for field in types:
-        try:
-            arrays.append(dataset.table[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ColumnError(
-                f"column {field.name!r} was learnt as {field.type}, and the data's cannot be read "
-                f"as that: {error}"
-            ) from None
-    return pa.table(arrays, schema=types)
-
-
-def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """bool[n]: the cells that hold a value which the axis knows."""
-    if isinstance(axis, LabelAxis):
-        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
-        if known is None:
-            return np.zeros(len(column), bool)
-        return np.asarray(known.to_numpy(), bool) & ~_missing(column)
-    _, missing = axis.line.steps(column)
-    return ~missing & bool(len(axis.starts))
 
 
 def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -19,12 +19,16 @@ from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.runtime.random import stream
 from understudy.schema import Table
-from understudy.synthesizers.tabular.autoregressive.coding import Coding, coded
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.autoregressive.forward import Forward
-from understudy.synthesizers.tabular.autoregressive.gaps import find_gaps
 from understudy.synthesizers.tabular.autoregressive.tilting import tilted
-from understudy.synthesizers.tabular.autoregressive.tokens import (
+from understudy.synthesizers.tabular.neural.budget import plan_columns, plan_training
+from understudy.synthesizers.tabular.neural.buying import Counted, bought_columns, by_unit
+from understudy.synthesizers.tabular.neural.coding import Coding, coded
+from understudy.synthesizers.tabular.neural.device import device_of, on_threads
+from understudy.synthesizers.tabular.neural.gaps import find_gaps
+from understudy.synthesizers.tabular.neural.reading import read_columns
+from understudy.synthesizers.tabular.neural.tokens import (
     Codings,
     encoded,
     in_order,
@@ -33,10 +37,6 @@ from understudy.synthesizers.tabular.autoregressive.tokens import (
     shares_of,
     sizes_of,
 )
-from understudy.synthesizers.tabular.neural.budget import plan_columns, plan_training
-from understudy.synthesizers.tabular.neural.buying import Counted, bought_columns, by_unit
-from understudy.synthesizers.tabular.neural.device import device_of, on_threads
-from understudy.synthesizers.tabular.neural.reading import read_columns
 from understudy.synthesizers.tabular.shape import Shape
 
 if TYPE_CHECKING:

@@ -1,34 +1,16 @@
-"""Training without a budget: Adam on random masks, stopped by rows that were held out."""
+"""Training without a budget: the masked losses, through the steps that all engines take."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor
 
 from understudy.runtime.progress import Progress
 from understudy.synthesizers.tabular.autoregressive.masks import Masks
 from understudy.synthesizers.tabular.autoregressive.network import Network
-from understudy.synthesizers.tabular.neural.averaging import Average, pace
-from understudy.synthesizers.tabular.neural.epochs import run_epochs
+from understudy.synthesizers.tabular.neural import open_steps
+from understudy.synthesizers.tabular.neural.open_steps import Schedule
 
-SMALLEST_BATCH, LARGEST_BATCH = 32, 1_024
-MOST_STEPS = 20_000
-LONGEST = 5.0
-"""Norm that a gradient is cut to."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long, how many rows at a time, and how fast."""
-
-    epochs: int
-    patience: int | None
-    batch: int | None
-    rate: float
-    seed: int
+__all__ = ["Schedule", "row_losses", "train"]
 
 
 def train(
@@ -43,67 +25,11 @@ def train(
 
     Raises `EngineError` where the first epoch fails.
     """
-    device = next(network.parameters()).device
-    learnt, valid = learnt.to(device), valid.to(device)
-    passes = _Passes(network, masks, schedule, len(learnt))
-    fixed = passes.uniform(len(valid))
-    run_epochs(
-        network,
-        passes.average,
-        passes.epochs,
-        lambda: passes.over(learnt),
-        (lambda: float(mean_loss(network, valid, masks, fixed))) if len(valid) else None,
-        patience=schedule.patience,
-        remedy=f"Lower the rate (it is {schedule.rate:g}), or take a larger batch.",
-        progress=progress,
-    )
 
+    def losses(codes: Tensor, uniform: Tensor) -> Tensor:
+        return row_losses(network, codes, masks, uniform)
 
-class _Passes:
-    """The steps of a training, an epoch at a time."""
-
-    def __init__(self, network: Network, masks: Masks, schedule: Schedule, rows: int) -> None:
-        usual = min(max(rows // 32, SMALLEST_BATCH), LARGEST_BATCH)
-        self._batch = min(schedule.batch or usual, rows)
-        self._each = rows // self._batch
-        self.epochs = max(1, min(schedule.epochs, MOST_STEPS // self._each))
-        self.average = Average(network)
-        self._network, self._masks, self._rate = network, masks, schedule.rate
-        self._optimizer = torch.optim.Adam(
-            network.parameters(), lr=schedule.rate, betas=(0.9, 0.99)
-        )
-        self._generator = torch.Generator().manual_seed(schedule.seed)
-        self._step = 0
-
-    def uniform(self, rows: int) -> Tensor:
-        """Numbers for the masks of so many rows, the same on every device."""
-        drawn = torch.rand(rows, self._masks.uniforms, generator=self._generator)
-        return drawn.to(next(self._network.parameters()).device)
-
-    def over(self, learnt: Tensor) -> float:
-        """The mean loss of one epoch; not a number where it failed, before anything was changed."""
-        rows = torch.randperm(len(learnt), generator=self._generator).to(learnt.device)
-        total = 0.0
-        for i in range(self._each):
-            part = learnt[rows[i * self._batch : (i + 1) * self._batch]]
-            loss = mean_loss(self._network, part, self._masks, self.uniform(len(part)))
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), LONGEST)
-            if not (math.isfinite(float(norm)) and math.isfinite(float(loss.detach()))):
-                return math.nan
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._rate * pace(self._step / (self.epochs * self._each))
-            self._optimizer.step()
-            self._step += 1
-            self.average.follow(self._step)
-            total += float(loss.detach())
-        return total / self._each
-
-
-def mean_loss(network: Network, codes: Tensor, masks: Masks, uniform: Tensor) -> Tensor:
-    """The mean over rows of the loss, in nats a row."""
-    return row_losses(network, codes, masks, uniform).mean()
+    open_steps.train(network, losses, masks.uniforms, learnt, valid, schedule, progress)
 
 
 def row_losses(network: Network, codes: Tensor, masks: Masks, uniform: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.encoding.discrete import Floats
-from understudy.synthesizers.tabular.autoregressive.coding import Coding
+from understudy.synthesizers.tabular.neural.coding import Coding
 
 Codings = Mapping[str, Coding]
 Tokens = NDArray[np.int64]

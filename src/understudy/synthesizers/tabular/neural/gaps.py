@@ -9,6 +9,7 @@ in 20,000 pairs (e^-10). Found by looking at the rows, so only without a budget.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,3 +44,22 @@ def find_gaps(
                 found[one, other] = open_
                 found[other, one] = open_.T.copy()
     return found
+
+
+def opened(
+    chances: NDArray[Any],
+    codes: NDArray[np.int64],
+    token: int,
+    seen: Sequence[int],
+    gaps: Gaps,
+) -> NDArray[Any]:
+    """`chances` [rows, codes] of a token without what the tokens `seen` exclude."""
+    barred = [one for one in seen if (one, token) in gaps]
+    if not barred:
+        return chances
+    free = chances.copy()
+    for one in barred:
+        free *= gaps[one, token][codes[:, one]]
+    total = free.sum(1, keepdims=True)
+    # Where what is seen excludes everything, it is an exception itself and excludes nothing.
+    return np.where(total > 0, free / np.where(total > 0, total, 1.0), chances)

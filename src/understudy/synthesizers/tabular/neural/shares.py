@@ -11,19 +11,19 @@ from understudy.encoding.discrete import Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
 from understudy.synthesizers.tabular.assembly import Domains, with_weight
-from understudy.synthesizers.tabular.autoregressive.coding import Coding
-from understudy.synthesizers.tabular.autoregressive.drawing import Admitted
-from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
 from understudy.synthesizers.tabular.marginals.shares import (
     labels_of,
     one_column,
     wanted_shares,
 )
+from understudy.synthesizers.tabular.neural.coded_model import CodedModel
+from understudy.synthesizers.tabular.neural.coding import Coding
+from understudy.synthesizers.tabular.neural.picking import Admitted
 from understudy.synthesizers.tabular.particles import quotas
 
 
 def sample_balanced(
-    model: AutoregressiveModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
+    model: CodedModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
 ) -> Dataset:
     """`n` rows whose `balance` column has the asked shares, and a `weight` of mean about 1."""
     column, shares = one_column(model.schema, balance)
@@ -58,7 +58,7 @@ def sample_balanced(
 
 
 def _usual(
-    model: AutoregressiveModel,
+    model: CodedModel,
     coding: Coding,
     by_level: dict[int, Admitted],
     domains: Domains,

@@ -59,7 +59,7 @@ class Coding:
     def inner(self) -> Floats:
         """float64[groups, members]: how the members of a group share it."""
         table = np.zeros((self.groups, self._widest))
-        table[self.group, self._place] = self.shares
+        table[self.group, self.place] = self.shares
         total = table.sum(1, keepdims=True)
         even = self._members >= 0
         return np.where(
@@ -69,7 +69,7 @@ class Coding:
     def encode(self, column: pa.ChunkedArray) -> list[Codes]:
         """int[n] for each token."""
         fine = self.axis.encode(column)
-        return [self.group[fine], self._place[fine]] if self.staged else [self.group[fine]]
+        return [self.group[fine], self.place[fine]] if self.staged else [self.group[fine]]
 
     def decode(
         self, tokens: Sequence[Codes], rng: np.random.Generator, domain: Domain | None = None
@@ -90,13 +90,13 @@ class Coding:
             found -= np.log(widths[fine])
         if self.staged:
             return found
-        return found + np.log(np.maximum(self.inner[self.group[fine], self._place[fine]], EMPTY))
+        return found + np.log(np.maximum(self.inner[self.group[fine], self.place[fine]], EMPTY))
 
     def admitted(self, domain: Domain) -> tuple[Floats, Floats]:
         """[groups] and [groups, members]: the share of each that meets the condition."""
         share = self.axis.admitted(domain)
         table = np.zeros((self.groups, self._widest))
-        table[self.group, self._place] = share
+        table[self.group, self.place] = share
         return (table * self.inner).sum(1), table
 
     def _drawn(self, group: Codes, rng: np.random.Generator, domain: Domain | None) -> Codes:
@@ -115,7 +115,7 @@ class Coding:
         return np.asarray(self._members[group, np.minimum(place, last[group])])
 
     @cached_property
-    def _place(self) -> Codes:
+    def place(self) -> Codes:
         """int[codes]: the place of each code within its group."""
         order = np.argsort(self.group, kind="stable")
         counts = np.bincount(self.group, minlength=self.groups)
@@ -132,7 +132,7 @@ class Coding:
     def _members(self) -> Codes:
         """int[groups, members]: codes of each group, -1 beyond its last."""
         table = np.full((self.groups, self._widest), -1, np.intp)
-        table[self.group, self._place] = np.arange(len(self.group))
+        table[self.group, self.place] = np.arange(len(self.group))
         return table
 
 
