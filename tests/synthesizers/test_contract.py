@@ -19,7 +19,10 @@ from understudy.schema import Category, Number, one_table
 from understudy.synthesizers.registry import BUILT_IN, create, load_model
 
 ENGINES = sorted(BUILT_IN)
-TINY: dict[str, dict[str, object]] = {"autoregressive": {"epochs": 5, "width": 32, "dim": 4}}
+TINY: dict[str, dict[str, object]] = {
+    "autoregressive": {"epochs": 5, "width": 32, "dim": 4},
+    "tabdiff": {"epochs": 5, "width": 32, "dim": 4, "depth": 1, "sampler_steps": 6},
+}
 """Of engines that would train for long: the contract holds however well an engine has learnt."""
 
 

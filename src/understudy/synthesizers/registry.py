@@ -57,6 +57,14 @@ BUILT_IN = {
         "conditions on any columns, missing cells to fill, likelihoods; with or without a budget",
         private=True,
     ),
+    "tabdiff": EngineInfo(
+        "tabdiff",
+        "understudy.synthesizers.tabular.tabdiff:TabDiffSynthesizer",
+        "mixed-type diffusion: rows from noise, numbers and labels side by side",
+        "torch (pip install 'understudy[deep]'); minutes of one CPU core, or a GPU",
+        "fidelity of tables with many numbers; conditions on any columns, missing cells to fill",
+        private=True,
+    ),
 }
 AUTO = "auto"
 

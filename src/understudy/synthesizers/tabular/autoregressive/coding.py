@@ -59,9 +59,9 @@ class Coding:
     def inner(self) -> Floats:
         """float64[groups, members]: how the members of a group share it."""
         table = np.zeros((self.groups, self._widest))
-        table[self.group, self._place] = self.shares
+        table[self.group, self.place] = self.shares
         total = table.sum(1, keepdims=True)
-        even = self._members >= 0
+        even = self.members >= 0
         return np.where(
             total > 0, table / np.where(total > 0, total, 1.0), even / even.sum(1)[:, None]
         )
@@ -69,14 +69,14 @@ class Coding:
     def encode(self, column: pa.ChunkedArray) -> list[Codes]:
         """int[n] for each token."""
         fine = self.axis.encode(column)
-        return [self.group[fine], self._place[fine]] if self.staged else [self.group[fine]]
+        return [self.group[fine], self.place[fine]] if self.staged else [self.group[fine]]
 
     def decode(
         self, tokens: Sequence[Codes], rng: np.random.Generator, domain: Domain | None = None
     ) -> pa.Array:
         """Values in the column's type; with a condition, ones that meet it."""
         if self.staged:
-            fine = np.maximum(self._members[tokens[0], tokens[1]], 0)
+            fine = np.maximum(self.members[tokens[0], tokens[1]], 0)
         else:
             fine = self._drawn(tokens[0], rng, domain)
         return self.axis.decode(fine, rng, domain)
@@ -90,13 +90,13 @@ class Coding:
             found -= np.log(widths[fine])
         if self.staged:
             return found
-        return found + np.log(np.maximum(self.inner[self.group[fine], self._place[fine]], EMPTY))
+        return found + np.log(np.maximum(self.inner[self.group[fine], self.place[fine]], EMPTY))
 
     def admitted(self, domain: Domain) -> tuple[Floats, Floats]:
         """[groups] and [groups, members]: the share of each that meets the condition."""
         share = self.axis.admitted(domain)
         table = np.zeros((self.groups, self._widest))
-        table[self.group, self._place] = share
+        table[self.group, self.place] = share
         return (table * self.inner).sum(1), table
 
     def _drawn(self, group: Codes, rng: np.random.Generator, domain: Domain | None) -> Codes:
@@ -105,17 +105,17 @@ class Coding:
         if domain is not None:
             weight = weight * self.admitted(domain)[1]
         if weight.shape[1] == 1:
-            return np.asarray(self._members[group, 0])
+            return np.asarray(self.members[group, 0])
         edges = np.cumsum(weight, axis=1)
         edges /= np.maximum(edges[:, -1:], EMPTY)
         flat = (edges + np.arange(self.groups)[:, None]).ravel()
         tick = group + np.minimum(rng.random(len(group)), 1.0 - 1e-9)
         place = np.searchsorted(flat, tick, side="right") - group * weight.shape[1]
         last = weight.shape[1] - 1 - np.argmax(weight[:, ::-1] > 0, axis=1)
-        return np.asarray(self._members[group, np.minimum(place, last[group])])
+        return np.asarray(self.members[group, np.minimum(place, last[group])])
 
     @cached_property
-    def _place(self) -> Codes:
+    def place(self) -> Codes:
         """int[codes]: the place of each code within its group."""
         order = np.argsort(self.group, kind="stable")
         counts = np.bincount(self.group, minlength=self.groups)
@@ -129,10 +129,10 @@ class Coding:
         return int(np.bincount(self.group).max())
 
     @cached_property
-    def _members(self) -> Codes:
+    def members(self) -> Codes:
         """int[groups, members]: codes of each group, -1 beyond its last."""
         table = np.full((self.groups, self._widest), -1, np.intp)
-        table[self.group, self._place] = np.arange(len(self.group))
+        table[self.group, self.place] = np.arange(len(self.group))
         return table
 
 

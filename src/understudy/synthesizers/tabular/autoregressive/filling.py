@@ -1,8 +1,4 @@
-"""Missing cells drawn from the model given the cells that are there, and how likely a record is.
-
-A cell that is there stays as it is; one that the model cannot read (a label it never met) is taken
-as not seen. Identifiers and free text are never made up here, and stay missing.
-"""
+"""Missing cells drawn from the model given the cells that are there, and how likely a record is."""
 
 from __future__ import annotations
 
@@ -12,48 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from understudy.data import Dataset
-from understudy.encoding.constraints import violations
-from understudy.encoding.discrete import Axis, Codes, Floats, LabelAxis
+from understudy.encoding.discrete import Codes, Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
-from understudy.schema.domains import Domain
 from understudy.synthesizers.tabular.autoregressive.tokens import encoded
+from understudy.synthesizers.tabular.neural.filling import (
+    PRESENT,
+    as_learnt,
+    missing,
+    readable,
+)
+from understudy.synthesizers.tabular.neural.filling import filled as fill_gaps
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
 
 SHARD = 16_384
-PRESENT = Domain()
-"""Anything but missing."""
 
 
 def filled(model: AutoregressiveModel, dataset: Dataset, seed: int) -> Dataset:
-    """`dataset` with its missing cells drawn; every other cell is as it was.
-
-    A row in which what was drawn would break a declared constraint keeps its missing cells. Raises
-    `ColumnError` for columns or types that are not those learnt.
-    """
-    table = as_learnt(model, dataset)
-    rows = model.assembly.forward(table)
-    made = model.assembly.backward(_drawn(model, rows, seed))
-    arrays = []
-    for name in table.column_names:
-        gone = table[name].is_null()
-        arrays.append(
-            pc.if_else(gone, made[name], table[name]) if name in made.column_names else table[name]
-        )
-    whole = pa.table(arrays, schema=table.schema)
-    broken = np.zeros(table.num_rows, bool)
-    for rule in model.schema.table().constraints:
-        broken |= violations(rule, whole, whole) & ~violations(rule, table, whole)
-    if broken.any():
-        keep = pa.array(broken)
-        arrays = [pc.if_else(keep, table[name], whole[name]) for name in table.column_names]
-        whole = pa.table(arrays, schema=table.schema)
-    return Dataset(dataset.schema, {dataset.schema.table().name: whole})
+    """`dataset` with its missing cells drawn; see `neural.filling.filled`."""
+    return fill_gaps(model.assembly, dataset, lambda rows: _drawn(model, rows, seed))
 
 
 def log_likelihood(
@@ -73,7 +50,7 @@ def log_likelihood(
             f"an order names every learnt column once: {', '.join(drawing.codings)}; found "
             f"{', '.join(names)}."
         )
-    table = model.assembly.forward(as_learnt(model, dataset))
+    table = model.assembly.forward(as_learnt(model.assembly, dataset))
     total = np.zeros(table.num_rows)
     for start in range(0, table.num_rows, SHARD):
         part = table.slice(start, SHARD)
@@ -81,44 +58,9 @@ def log_likelihood(
             encoded(part, drawing.codings), names
         ).sum(1)
     for name, coding in drawing.codings.items():
-        known = readable(coding.axis, table[name]) | _missing(table[name])
+        known = readable(coding.axis, table[name]) | missing(table[name])
         total += np.where(known, coding.log_inner(table[name]), np.log(1e-30))
     return total
-
-
-def as_learnt(model: AutoregressiveModel, dataset: Dataset) -> pa.Table:
-    """The dataset's table with the columns and types that were learnt."""
-    types = model.assembly.types
-    if set(dataset.table.column_names) != set(types.names):
-        raise ColumnError(
-            f"the model knows the columns {', '.join(types.names)}; the data has "
-            f"{', '.join(dataset.table.column_names)}. Give it the same columns."
-        )
-    arrays = []
-    for field in types:
-        try:
-            arrays.append(dataset.table[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ColumnError(
-                f"column {field.name!r} was learnt as {field.type}, and the data's cannot be read "
-                f"as that: {error}"
-            ) from None
-    return pa.table(arrays, schema=types)
-
-
-def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """bool[n]: the cells that hold a value which the axis knows."""
-    if isinstance(axis, LabelAxis):
-        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
-        if known is None:
-            return np.zeros(len(column), bool)
-        return np.asarray(known.to_numpy(), bool) & ~_missing(column)
-    _, missing = axis.line.steps(column)
-    return ~missing & bool(len(axis.starts))
-
-
-def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    return np.asarray(column.is_null().to_numpy(), bool)
 
 
 def _drawn(model: AutoregressiveModel, table: pa.Table, seed: int) -> pa.Table:

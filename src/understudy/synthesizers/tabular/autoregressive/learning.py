@@ -91,7 +91,7 @@ def learn_openly(
     shape = Shape.of_data(dataset.table, spec)
     table = shape.forward(dataset.table)
     codings = _codings(read_columns(table, shape.spec.learnt, shape.known), size.bins)
-    _tell_staged(codings, progress)
+    tell_staged(codings, progress)
     codes = encoded(table, codings)
     order = drawing_order(codings, config.target)
     schedule = Schedule(config.epochs, config.batch, size.rate, config.seed)
@@ -200,7 +200,8 @@ def _codings(columns: Mapping[str, Counted], bins: int) -> dict[str, Coding]:
     return {name: coded(one.axis, one.counts, bins, LABELS) for name, one in columns.items()}
 
 
-def _tell_staged(codings: Codings, progress: Progress) -> None:
+def tell_staged(codings: Codings, progress: Progress) -> None:
+    """Says aloud which columns have too many labels for one token."""
     for name, coding in codings.items():
         if coding.staged and isinstance(coding.axis, LabelAxis):
             labels = len(coding.axis.values)

@@ -17,14 +17,15 @@ import pyarrow as pa
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
-from understudy.encoding.discrete import Floats, LabelAxis
+from understudy.encoding.discrete import Floats
 from understudy.errors import ConditionError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
 from understudy.schema.conditions import parse_where
 from understudy.synthesizers.tabular.assembly import Assembly, Domains
 from understudy.synthesizers.tabular.autoregressive.drawing import Admitted, Drawing
-from understudy.synthesizers.tabular.autoregressive.tokens import Tokens
+from understudy.synthesizers.tabular.autoregressive.tokens import Codings, Tokens
+from understudy.synthesizers.tabular.neural.spans import span
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.engine import AutoregressiveSynthesizer
@@ -54,6 +55,10 @@ class AutoregressiveModel:
     @property
     def schema(self) -> Any:
         return self.assembly.schema
+
+    @property
+    def codings(self) -> Codings:
+        return self.drawing.codings
 
     @property
     def holds_training_values(self) -> bool:
@@ -132,7 +137,7 @@ class AutoregressiveModel:
             if not (groups * (coding.margin > 0)).any():
                 raise ConditionError(
                     f"the model knows no value of column {name!r} with {domain.describe(name)}. "
-                    f"{self._span(name)}"
+                    f"{span(coding.axis)}"
                 )
             found[name] = ((groups > 0).astype(float) if coding.staged else groups, members)
         for name, groups in (also or {}).items():
@@ -198,13 +203,3 @@ class AutoregressiveModel:
         if found is None:  # `mass` has seen otherwise
             raise ConditionError("no row met the conditions together. Please widen them.")
         return found[0]
-
-    def _span(self, name: str) -> str:
-        axis = self.drawing.codings[name].axis
-        if isinstance(axis, LabelAxis):
-            shown = ", ".join(repr(v) for v in axis.values.slice(0, 12).to_pylist())
-            return f"Known: {shown}{', ...' if len(axis.values) > 12 else ''}."
-        if len(axis.starts) == 0:
-            return "The column has no known values."
-        ends = axis.ends()
-        return f"It goes from {ends[0]} to {ends[1]}."
