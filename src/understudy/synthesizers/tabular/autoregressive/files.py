@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from understudy.errors import FormatError
 from understudy.synthesizers.tabular.autoregressive.coding import Coding
@@ -67,14 +71,15 @@ def load(path: Path) -> AutoregressiveModel:
             config=AutoregressiveSynthesizer(**card["config"]),
             rows=card["rows"],
             assembly=found.assembly,
-            drawing=Drawing(forward, codings, order, _gaps(found), tilts),
+            drawing=Drawing(forward, codings, order, gaps_in(arrays), tilts),
             private=card["private"],
         )
 
 
-def _gaps(found: Contents) -> dict[tuple[int, int], Any]:
-    gaps: dict[tuple[int, int], Any] = {}
-    for name, open_ in found.arrays.items():
+def gaps_in(arrays: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], NDArray[np.bool_]]:
+    """The gaps among a folder's arrays, in both orders."""
+    gaps: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    for name, open_ in arrays.items():
         if name.startswith("gap/"):
             one, other = map(int, name.split("/")[1:])
             gaps[one, other], gaps[other, one] = open_, open_.T.copy()

@@ -10,12 +10,13 @@ finished rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from understudy.encoding.discrete import Codes, Floats
+from understudy.synthesizers.tabular.autoregressive.gaps import Gaps
 from understudy.synthesizers.tabular.particles import resample
 from understudy.synthesizers.tabular.tabdiff.layout import Place, places_of
 from understudy.synthesizers.tabular.tabdiff.mixed import (
@@ -34,12 +35,13 @@ EMPTY = 1e-30
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network and what its tokens and scores mean; `tilt` is added to the logits."""
+    """A network and what its tokens and scores mean; `tilt` and `gaps` go to its sampler."""
 
     network: Network
     columns: Columns
     steps: Steps
     tilt: Floats
+    gaps: Gaps = field(default_factory=dict)
 
     @property
     def places(self) -> dict[str, Place]:
@@ -48,7 +50,9 @@ class Drawing:
     def sampler(self, rng: np.random.Generator, tilt: Floats | None = None) -> Sampler:
         whole = self.tilt if tilt is None else tilt
         at = next(self.network.parameters()).device
-        return Sampler(self.network, self.steps, rng, torch.from_numpy(whole).float().to(at))
+        return Sampler(
+            self.network, self.steps, rng, torch.from_numpy(whole).float().to(at), self.gaps
+        )
 
     def draw(self, rows: int, admitted: Admitted, rng: np.random.Generator) -> FineCodes:
         """At most `rows` rows: those of so many that meet the conditions that select."""
@@ -122,10 +126,11 @@ class Drawing:
         self, state: State, column: Mixed, place: Place, share: Floats, rng: np.random.Generator
     ) -> Floats:
         """Draws a further column without a score; float64 [rows]: what is admitted of it."""
-        sampler, starts = self.sampler(rng), self.network.layout.starts
+        sampler = self.sampler(rng)
         weight = np.ones(len(state.codes))
         for k, j in enumerate(place.tokens):
-            logits = sampler.denoised(state, 1.0)[0][:, starts[j] : starts[j + 1]]
+            everything = sampler.denoised(state, 1.0)[0]
+            logits = sampler.logits_of(state, everything, torch.arange(len(weight)), j)
             chances = logits.softmax(1).double().cpu().numpy()
             told = state.codes[:, place.tokens[0]].cpu().numpy()
             open_ = column.open_members(share)[told] if k else column.open_groups(share)

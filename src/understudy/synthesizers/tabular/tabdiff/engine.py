@@ -46,7 +46,8 @@ class TabDiffSynthesizer:
 
     `preset` is `cpu`, `gpu`, or `auto` by the device (see `presets`); None elsewhere takes the
     preset's, or `presets.PRIVATE`'s under a budget. `steps`, `epochs` (which goes before steps),
-    `batch` and `patience` are for fits without a budget. `learnt` schedules have parameters, which
+    `batch` and `patience` are for fits without a budget; with a patience of 0 nothing is held out
+    and training goes on to its end, as nobody should. `learnt` schedules have parameters, which
     a budget does not allow. `device` is torch's name of one, `auto` takes a GPU where there is one.
     """
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from understudy.errors import FormatError
 from understudy.synthesizers.tabular.autoregressive.coding import Coding
+from understudy.synthesizers.tabular.autoregressive.files import gaps_in
 from understudy.synthesizers.tabular.axis_files import Arrays
 from understudy.synthesizers.tabular.neural.device import device_of
 from understudy.synthesizers.tabular.neural.folder import (
@@ -37,6 +38,9 @@ def save(model: TabDiffModel, path: Path) -> None:
     arrays: Arrays = {"tilt": drawing.tilt}
     for i, column in enumerate(drawing.columns.values()):
         arrays[f"{i}/group"], arrays[f"{i}/shares"] = column.coding.group, column.coding.shares
+    for (one, other), open_ in drawing.gaps.items():
+        if one < other:
+            arrays[f"gap/{one}/{other}"] = open_
     network = drawing.network
     card = {
         "format": FORMAT,
@@ -63,7 +67,7 @@ def load(path: Path) -> TabDiffModel:
         card = found.card
         config = TabDiffSynthesizer(**card["config"])
         columns = {name: _column(i, found, name, path) for i, name in enumerate(found.axes)}
-        network = _network(columns, found.network, card["learnt"], path)
+        network = _network(columns, config.target, found.network, card["learnt"], path)
         tilt = found.arrays["tilt"]
         if len(tilt) != sum(network.layout.sizes):
             raise FormatError(f"the model in {path} is damaged: its tilt is of other columns.")
@@ -72,7 +76,11 @@ def load(path: Path) -> TabDiffModel:
             rows=card["rows"],
             assembly=found.assembly,
             drawing=Drawing(
-                network.to(_device(config.device)), columns, Steps(**card["steps"]), tilt
+                network.to(_device(config.device)),
+                columns,
+                Steps(**card["steps"]),
+                tilt,
+                gaps_in(found.arrays),
             ),
             private=card["private"],
         )
@@ -88,12 +96,16 @@ def _column(i: int, found: Contents, name: str, path: Path) -> Mixed:
 
 
 def _network(
-    columns: Columns, arrays: Mapping[str, NDArray[Any]], learnt: bool, path: Path
+    columns: Columns,
+    target: str | None,
+    arrays: Mapping[str, NDArray[Any]],
+    learnt: bool,
+    path: Path,
 ) -> Network:
     """The network of these arrays; its size is theirs."""
     depth = sum(name.endswith(".outer.weight") for name in arrays)
     dim, width = arrays["embedding.weight"].shape[1], len(arrays["inward.bias"])
-    network = Network(layout_of(columns), dim, width, depth, learnt)
+    network = Network(layout_of(columns, target), dim, width, depth, learnt)
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise FormatError(f"the model in {path} is damaged: its network has numbers not finite.")
     try:

@@ -1,8 +1,9 @@
 """What a fitted model knows about a record: how well it denoises it.
 
-A record is noised at a few fixed times, always by the same noise, and the score is minus the loss
-that the network was trained on (the loss attack of Matsumoto et al. 2023 and Duan et al. 2023, on a
-row of mixed types). One score in all, and one a time, as members are told apart best at some times.
+A record is noised at a few fixed times, always by the same few noises, and the score is minus the
+loss that the network was trained on (the loss attack of Matsumoto et al. 2023, on rows of mixed
+types). The noises of one time are spread evenly, so that each column is hidden in its share of
+them. One score in all, and one a time, as members are told apart best at some times.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from understudy.synthesizers.tabular.tabdiff.mixed import encoded, parted
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.tabdiff.model import TabDiffModel
 
-TIMES = (0.1, 0.25, 0.4, 0.6)
+TIMES = (0.15, 0.3, 0.5, 0.7)
 DRAWS = 4
 """Noises at each time."""
 SEED = 20_250_424
 SHARD = 8_192
+PLAIN = 0.5
+"""The number by which a row shows no numbers, nor all but the target."""
 
 
 def scores(model: TabDiffModel, dataset: Dataset) -> dict[str, Floats]:
@@ -45,9 +48,10 @@ def scores(model: TabDiffModel, dataset: Dataset) -> dict[str, Floats]:
     with on_threads(model.config.threads, SEED), torch.no_grad():
         for time in TIMES:
             total = np.zeros(table.num_rows)
+            first_noise = stream(SEED, "noise", str(time)).random(width, dtype=np.float32)
             for draw in range(DRAWS):
-                noise = stream(SEED, "noise", str(time), draw).random(width, dtype=np.float32)
-                noise[0], noise[1] = time, 1.0  # no number is given
+                noise = (first_noise + np.float32(draw / DRAWS)) % 1
+                noise[0], noise[1] = time, PLAIN
                 uniform = torch.from_numpy(noise).to(at)
                 for first in range(0, table.num_rows, SHARD):
                     part = slice(first, first + SHARD)

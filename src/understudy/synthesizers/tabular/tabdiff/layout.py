@@ -16,7 +16,8 @@ class Layout:
     a token belongs to; `leader[j]` is the token that tells the group token j is a place in, or j.
 
     Each score has its hiding column, `hides`, and the class of its token that it tells, `free`; -1
-    where the column has no token. `emphasis` is how often each token's loss counts.
+    where the column has no token. `emphasis` is how often each token's loss counts; `target` is the
+    hiding column that is drawn last, given all others.
     """
 
     sizes: tuple[int, ...]
@@ -26,6 +27,7 @@ class Layout:
     hides: tuple[int, ...]
     free: tuple[int, ...]
     emphasis: tuple[float, ...]
+    target: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -104,4 +106,5 @@ def layout_of(columns: Columns, target: str | None = None, emphasis: float = 1.0
             for name, place in places.items()
             for _ in place.tokens
         ),
+        target=places[target].hiding if target in places and target not in scored else None,
     )

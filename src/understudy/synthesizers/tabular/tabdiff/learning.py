@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from understudy.errors import EngineError
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress
 from understudy.schema import Table
+from understudy.synthesizers.tabular.autoregressive.gaps import find_gaps
 from understudy.synthesizers.tabular.autoregressive.learning import tell_staged
 from understudy.synthesizers.tabular.neural.budget import plan_columns, plan_training
 from understudy.synthesizers.tabular.neural.buying import Counted, bought_columns, by_unit
@@ -70,6 +71,8 @@ def learn_openly(
     tell_staged({name: column.coding for name, column in columns.items()}, progress)
     codes, intervals = parted(encoded(table, columns), columns)
     learnt, held = held_out(len(codes), config.seed, "tabdiff")
+    if own.patience == 0:
+        learnt, held = np.arange(len(codes)), np.arange(0)
     course = course_of(config, own, len(learnt))
 
     def fit(network: Network) -> None:
@@ -81,7 +84,10 @@ def learn_openly(
         )
         train(network, part, rest, course, progress)
 
-    return Learnt(shape, _fitted(config, own, columns, len(codes), fit), len(codes))
+    drawing = _fitted(config, own, columns, len(codes), fit)
+    layout = drawing.network.layout
+    gaps = find_gaps(codes, layout.sizes, layout.first)
+    return Learnt(shape, replace(drawing, gaps=gaps), len(codes))
 
 
 def learn_privately(
@@ -91,12 +97,18 @@ def learn_privately(
     session: Session,
     progress: Progress,
 ) -> Learnt:
-    """Within the session's budget; raises `BudgetError` when that is too little for this table."""
+    """Within the session's budget; raises `BudgetError` when that is too little for this table, and
+    `EngineError` for schedules that are to be learnt."""
     from understudy.privacy.dpsgd import Records
     from understudy.synthesizers.tabular.neural.private_steps import train_privately
     from understudy.synthesizers.tabular.tabdiff.losses import Rows, row_losses, uniforms_of
 
     own = config.preset_with(PRIVATE)
+    if own.learnt:
+        raise EngineError(
+            "schedules cannot be learnt under a budget: noise would fall on them for no gain. "
+            "Leave `learnt` out."
+        )
     shape = Shape.public(spec, dataset.table.schema.remove_metadata())
     rows = session.admit(dataset)
     asked = plan_columns(shape.spec.learnt, shape.known, session.budget, rows.rows_per_unit)
@@ -138,7 +150,8 @@ def course_of(config: TabDiffSynthesizer, own: Preset, rows: int) -> Course:
     batch = max(1, min(config.batch or usual, rows))
     each = max(rows // batch, 1)
     epochs = config.epochs or min(math.ceil(own.steps / each), MOST_EPOCHS)
-    return Course(epochs, batch, own.rate, own.patience, own.fade, config.seed, own.half)
+    patience = own.patience or epochs
+    return Course(epochs, batch, own.rate, patience, own.fade, config.seed, own.half)
 
 
 def _fitted(

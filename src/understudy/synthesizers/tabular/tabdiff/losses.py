@@ -5,10 +5,11 @@ the weighted cross-entropy of the hidden ones (a token that is not hidden is cop
 of MDLM), for scores the squared error under the weights of EDM. All that is random in it is made
 from uniform numbers of the row's own, so that DP-SGD can be replayed.
 
-Two things are added. In some rows a few numbers are shown as they are, so that the network knows
+Three things are added. In some rows a few numbers are shown as they are, so that the network knows
 the others given them and conditions on numbers, and cells to fill, need no guess at noised ones.
 And a cell whose token says that it is no number, or a heavy one, has a score that is pure noise:
-it counts while the token is hidden, when the network cannot tell, and is absent after.
+it counts while the token is hidden, when the network cannot tell, and is absent after. And where
+there is a target, some rows show everything but that, as it is drawn last.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from understudy.synthesizers.tabular.tabdiff.schedules import (
 
 GIVEN = 0.25
 """Share of rows in which some numbers are shown without noise."""
+TARGETED = 0.1
+"""Share of rows in which the target alone is hidden."""
 NEAREST = 2.0**-24
 """Uniform numbers keep so far from 0 and 1."""
 SHARPNESS = 10.0
@@ -73,6 +76,10 @@ def noised(network: Network, rows: Rows, uniform: Tensor) -> Noised:
     given = give < (1 - some / GIVEN)
     hiding = hide < chance.detach()
     hiding = hiding & ~_columns_given(layout, given)
+    if layout.target is not None:
+        asked = some > 1 - TARGETED
+        only = torch.arange(layout.hiding, device=t.device) == layout.target
+        hiding, given = torch.where(asked, only, hiding), given | asked
     hidden = hiding[:, list(layout.owner)]
     if layout.seconds:
         hidden = hidden.clone()

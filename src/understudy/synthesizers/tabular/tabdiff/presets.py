@@ -43,7 +43,7 @@ CPU = Preset(
     patience=20,
     sampler_steps=20,
     corrected=5,
-    churn=1.0,
+    churn=0.0,
     fade=0.0,
     learnt=False,
 )
@@ -74,7 +74,7 @@ PRIVATE = Preset(
     patience=0,
     sampler_steps=20,
     corrected=5,
-    churn=1.0,
+    churn=0.0,
     fade=0.0,
     learnt=False,
 )

@@ -6,12 +6,12 @@ hidden again by the same measure, so that an early mistake can be taken back (Ta
 2025, algorithm 2).
 
 Two things are done otherwise. Scores are kept at variance 1, y = x / sqrt(1 + sigma^2), and steps
-are taken in the angle whose tangent is sigma: there the flow of equation 1 of Karras et al. is
+are taken in the angle whose tangent is sigma: there the flow of Karras et al., equation 1, is
 dy / d angle = -F, F being the network's own output, which a normal score keeps near 0. Euler's step
-in sigma itself draws all scores together: after twenty, by a tenth of their spread. And of tokens that come out in the same step of the paper's sampler each
-is drawn without knowing of the others; here a row's are drawn one at a time, each given those
-before, and the network is asked again for the few rows that have more than one. Twenty steps so
-keep dependences that fifty would blur.
+in sigma itself draws all scores together: after twenty, by a tenth of their spread. And of tokens
+that come out in the same step of the paper's sampler each is drawn without knowing of the others;
+here a row's are drawn one at a time, each given those before, and the network is asked again for
+the few rows that have more than one. Twenty steps so keep dependences that fifty would blur.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.synthesizers.tabular.autoregressive.gaps import Gaps
 from understudy.synthesizers.tabular.tabdiff.losses import absent_scores
 from understudy.synthesizers.tabular.tabdiff.network import Network, Shown
 
 MOST_CHURN = 2**0.5 - 1
 NEVER = 2.0
 """A rank beyond all that are drawn."""
+BAR = -27.0
+"""What is added to the logit of a class that is excluded: where all are, it excludes nothing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def blank(network: Network, rows: int) -> State:
 class Sampler:
     """Draws rows of one network; all randomness comes from `rng`.
 
-    `tilt`, one number a class of every token, is added to the logits.
+    `tilt`, one number a class of every token, is added to the logits; `gaps` are pairs of classes
+    that exclude each other (see `autoregressive.gaps`).
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Sampler:
         steps: Steps,
         rng: np.random.Generator,
         tilt: Tensor | None = None,
+        gaps: Gaps | None = None,
     ) -> None:
         self._network, self._steps, self._rng, self._tilt = network, steps, rng, tilt
         self._layout = network.layout
@@ -89,6 +94,10 @@ class Sampler:
         self._owner = torch.tensor(self._layout.owner, dtype=torch.int64, device=self._device)
         self._first = torch.tensor(self._layout.first, dtype=torch.int64, device=self._device)
         self._last = torch.tensor(self._layout.last, dtype=torch.int64, device=self._device)
+        self._barred: dict[int, list[tuple[int, Tensor]]] = {}
+        for (one, other), open_ in (gaps or {}).items():
+            bar = torch.from_numpy(np.where(open_, 0.0, BAR).astype(np.float32))
+            self._barred.setdefault(other, []).append((one, bar.to(self._device)))
 
     @torch.no_grad()
     def walk(self, state: State) -> None:
@@ -96,16 +105,23 @@ class Sampler:
         count = self._steps.count
         churn = min(self._steps.churn / count, MOST_CHURN)
         state.scores = torch.where(state.given, state.scores, self._normal(state.scores))
+        target = self._held_back(state)
         for i in range(count):
             now, after = 1 - i / count, 1 - (i + 1) / count
             at = self._network.schedules.churned(now, churn) if churn and i else now
             if at > now:
                 self._stir(state, now, at)
             logits, slope = self.denoised(state, at)
-            due = self._due(state, at, after)
+            due = self._due(state, at, after) & ~target
             corrected = count - self._steps.corrected <= i < count - 1
             self._advance(state, slope, at, after, corrected)
             self._reveal(state, logits, due, after)
+        state.given = torch.ones_like(state.given)
+        rows = torch.nonzero(target.any(1)).flatten()
+        if len(rows):
+            whole = state.taken(rows)
+            self._reveal(whole, self.denoised(whole, 0.0)[0], target[rows], 0.0)
+            state.codes[rows], state.hidden[rows] = whole.codes, whole.hidden
 
     @torch.no_grad()
     def denoised(self, state: State, t: float) -> tuple[Tensor, Tensor]:
@@ -116,6 +132,15 @@ class Sampler:
         logits, outputs = self._network(shown, at)
         slope = torch.where(absent | state.given, 0.0, -outputs)
         return logits if self._tilt is None else logits + self._tilt, slope
+
+    def logits_of(self, state: State, logits: Tensor, rows: Tensor, j: int) -> Tensor:
+        """float [rows, classes] of token `j`, from all tokens' logits of `rows`: what is seen of
+        them may exclude classes."""
+        found = logits[:, self._layout.starts[j] : self._layout.starts[j + 1]]
+        for one, bar in self._barred.get(j, ()):
+            seen = ~state.hidden[rows, one]
+            found = found + bar[state.codes[rows, one]] * seen[:, None]
+        return found
 
     def pick(self, logits: Tensor) -> Tensor:
         """int64 [n]: a class for each row of logits."""
@@ -155,6 +180,15 @@ class Sampler:
         if corrected:
             state.scores = before + width * (slope + self.denoised(state, after)[1]) / 2
 
+    def _held_back(self, state: State) -> Tensor:
+        """bool [n, hiding]: the target where it is not known, to be drawn given all others."""
+        found = torch.zeros(len(state.codes), self._layout.hiding, dtype=torch.bool)
+        found = found.to(self._device)
+        if self._layout.target is not None:
+            last = self._layout.last[self._layout.target]
+            found[:, self._layout.target] = ~state.kept[:, last]
+        return found
+
     def _due(self, state: State, at: float, after: float) -> Tensor:
         """bool [n, hiding]: hidden columns that come out between two times."""
         stays = self._chance(after) / self._chance(at)
@@ -193,7 +227,7 @@ class Sampler:
         for j in range(self._layout.tokens):
             own = torch.nonzero(token == j).flatten()
             if len(own):
-                part = logits[own, self._layout.starts[j] : self._layout.starts[j + 1]]
+                part = self.logits_of(state, logits[own], rows[own], j)
                 state.codes[rows[own], j] = self.pick(part)
                 state.hidden[rows[own], j] = False
 
