@@ -67,7 +67,7 @@ def learn_openly(
     own = config.preset_with(preset(config.preset, device_of(config.device)))
     shape = Shape.of_data(dataset.table, spec)
     table = shape.forward(dataset.table)
-    columns = _mixed(read_columns(table, shape.spec.learnt, shape.known))
+    columns = _mixed(read_columns(table, shape.spec.learnt, shape.known), own.few)
     tell_staged({name: column.coding for name, column in columns.items()}, progress)
     codes, intervals = parted(encoded(table, columns), columns)
     learnt, held = held_out(len(codes), config.seed, "tabdiff")
@@ -114,7 +114,7 @@ def learn_privately(
     asked = plan_columns(shape.spec.learnt, shape.known, session.budget, rows.rows_per_unit)
     session.reserve_plan(asked.events)
     bought, total = bought_columns(rows, shape, asked, session.budget.epsilon, progress)
-    columns = _mixed(bought)
+    columns = _mixed(bought, own.few)
     unit = dataset.schema.unit.column
     before = (*session.before, *asked.events)
     plan = plan_training(total, session.budget, rows.rows_per_unit, before, unit or "row")
@@ -186,5 +186,5 @@ def shares_of(columns: Columns) -> list[Floats]:
     return found
 
 
-def _mixed(columns: Mapping[str, Counted]) -> dict[str, Mixed]:
-    return {name: mixed(one.axis, one.counts) for name, one in columns.items()}
+def _mixed(columns: Mapping[str, Counted], few: int) -> dict[str, Mixed]:
+    return {name: mixed(one.axis, one.counts, few=few) for name, one in columns.items()}

@@ -126,10 +126,13 @@ def normal_score(share: Floats) -> Floats:
     return np.asarray(ndtri(np.asarray(share, np.float64)))
 
 
-def mixed(axis: Axis, counts: Floats, heavy: float = HEAVY_SHARE) -> Mixed:
-    """How an axis whose codes hold `counts` rows is told."""
-    if not isinstance(axis, GridAxis) or len(axis.starts) <= FEW_VALUES:
-        return Mixed(coded(axis, counts, FEW_VALUES, LABELS))
+def mixed(axis: Axis, counts: Floats, heavy: float = HEAVY_SHARE, few: int = FEW_VALUES) -> Mixed:
+    """How an axis whose codes hold `counts` rows is told.
+
+    Numbers of at most `few` codes are classes, as are values that the share `heavy` of rows hold.
+    """
+    if not isinstance(axis, GridAxis) or len(axis.starts) <= few:
+        return Mixed(coded(axis, counts, few, LABELS))
     known = len(axis.starts)
     shares = np.maximum(counts, 0.0)
     alone = shares[:known] >= heavy * max(float(shares[:known].sum()), EMPTY)

@@ -10,7 +10,8 @@ PresetName = Literal["auto", "cpu", "gpu"]
 
 @dataclass(frozen=True)
 class Preset:
-    """`dim` numbers embed a class, the trunk has `depth` residual blocks of `width`.
+    """Numbers of at most `few` values are classes. `dim` numbers embed a class, the trunk has
+    `depth` residual blocks of `width`.
 
     Adam takes at most `steps` of `batch` rows at `rate`, and stops after `patience` epochs without
     a better held-out loss; the scores' share of the loss falls by `fade` on the way. Rows are drawn
@@ -18,6 +19,7 @@ class Preset:
     schedules have parameters. `half` trains in bfloat16.
     """
 
+    few: int
     dim: int
     width: int
     depth: int
@@ -34,11 +36,12 @@ class Preset:
 
 
 CPU = Preset(
+    few=100,
     dim=16,
     width=256,
     depth=3,
     rate=2e-3,
-    steps=6_000,
+    steps=4_000,
     batch=512,
     patience=20,
     sampler_steps=20,
@@ -49,6 +52,7 @@ CPU = Preset(
 )
 """Measured on Adult; see docs/tabdiff.md."""
 GPU = Preset(
+    few=100,
     dim=32,
     width=1_024,
     depth=4,
@@ -65,6 +69,7 @@ GPU = Preset(
 )
 """The paper's length, batch, sampler and annealing."""
 PRIVATE = Preset(
+    few=32,
     dim=8,
     width=128,
     depth=1,
