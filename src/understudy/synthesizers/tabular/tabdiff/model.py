@@ -144,21 +144,9 @@ class TabDiffModel:
 
     def mass(self, admitted: Admitted, domains: Domains, seed: int) -> float:
         """The model's probability of what is admitted; raises where it is next to nothing."""
-        from understudy.synthesizers.tabular.tabdiff.conditions import split
-
         if not admitted:
             return 1.0
-        first, later = split(self.drawing.columns, admitted)
-        rng = stream(self.config.seed if seed is None else seed, "pilot")
-        mass = 1.0
-        if any(self.drawing.columns[name].mass(share) <= 0 for name, share in first.items()):
-            mass = 0.0
-        elif len(first) > 1 or later:
-            mass = self.drawing.start(PILOT, first, rng)[1]
-        else:
-            mass = self.drawing.columns[next(iter(first))].mass(next(iter(first.values())))
-        if mass > 0 and later:
-            mass *= len(self.drawing.draw(TRIAL, admitted, rng)) / TRIAL
+        mass = self._mass(admitted, seed)
         if mass * self.rows < LEAST:
             what = " AND ".join(domain.describe(name) for name, domain in domains.items())
             raise ConditionError(
@@ -210,6 +198,22 @@ class TabDiffModel:
 
         require_torch("tabdiff")
         return load(path)
+
+    def _mass(self, admitted: Admitted, seed: int) -> float:
+        """By particles that are drawn, and by rows that are finished where conditions select."""
+        from understudy.synthesizers.tabular.neural.device import on_threads
+        from understudy.synthesizers.tabular.tabdiff.conditions import split
+
+        first, later = split(self.drawing.columns, admitted)
+        each = [self.drawing.columns[name].mass(share) for name, share in first.items()]
+        if min(each) <= 0 or (len(each) == 1 and not later):
+            return min(each)
+        rng = stream(seed, "pilot")
+        with on_threads(self.config.threads, seed):
+            mass = self.drawing.start(PILOT, first, rng)[1]
+            if mass > 0 and later:
+                mass *= len(self.drawing.draw(TRIAL, admitted, rng)) / TRIAL
+        return mass
 
     def _shard(self, rows: int, admitted: Admitted, seed: int, name: str) -> FineCodes:
         """`rows` rows that meet the conditions; raises where too few of very many do."""
