@@ -95,7 +95,7 @@ def attack() -> None:
     rows = []
     told = [0] * ROWS + [1] * ROWS
     usual = {"target": "income"}
-    far = {"target": "income", "epochs": 600, "patience": 0}
+    far = {"target": "income", "epochs": 300, "patience": 0}
     for what, options in (("default", usual), (str(far), far)):
         model = create("tabdiff", **options).fit(members)
         own, beside = model.scores(members), model.scores(others)  # type: ignore[attr-defined]

@@ -88,11 +88,12 @@ def test_a_token_s_weight_is_the_slope_of_its_chance(t: float, k: float) -> None
     power = torch.tensor(k, dtype=torch.float64)
     chance = schedules.hidden_of(at, power)
     (slope,) = torch.autograd.grad(chance, at)
-    assert float(schedules.weight_of(at, power)) == pytest.approx(float(slope / chance), rel=1e-9)
+    wanted = float((slope / chance).detach())
+    assert float(schedules.weight_of(at, power).detach()) == pytest.approx(wanted, rel=1e-9)
     # MDLM's own form: d sigma / (exp(sigma) - 1) with sigma = -log(1 - chance).
     noise = -torch.log1p(-schedules.hidden_of(at, power))
     (rate,) = torch.autograd.grad(noise, at)
-    assert float(rate / torch.expm1(noise)) == pytest.approx(float(slope / chance), rel=1e-6)
+    assert float((rate / torch.expm1(noise)).detach()) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_the_ends_are_the_paper_s() -> None:
@@ -354,7 +355,7 @@ def leaning() -> Dataset:
 @pytest.fixture(scope="module")
 def model(leaning: Dataset) -> TabDiffModel:
     small = TabDiffSynthesizer(width=64, dim=8, depth=2, rate=0.01, target="d")
-    return small.set_params(epochs=40, batch=256).fit(leaning)
+    return small.set_params(epochs=30, batch=256).fit(leaning)
 
 
 def test_rows_look_like_the_table_s(model: TabDiffModel, leaning: Dataset) -> None:
@@ -456,6 +457,9 @@ def test_imputation_leaves_what_it_cannot_read_and_checks_columns(
     fewer = Dataset.single(one_table("t", [Category(name="a")]), odd.select(["a"]))
     with pytest.raises(ColumnError, match="the same columns"):
         model.impute(fewer)
+    nobody = leaning.with_table(leaning.table.slice(0, 0))
+    assert model.impute(nobody).num_rows == 0
+    assert model.scores(nobody)["denoising"].shape == (0,)
 
 
 def test_constraints_hold() -> None:
@@ -572,7 +576,7 @@ def test_learnt_schedules_and_gaps_come_back_from_a_file(leaning: Dataset, tmp_p
 
 def test_replay_finds_nothing() -> None:
     data = every_kind(40)
-    names = ["größe", "stadt", "label"]
+    names = ["größe", "label"]
     spec = data.schema.table()
     few = one_table("people", [spec.column(name) for name in names])
     engine = TabDiffSynthesizer(target="label", width=16, dim=2, sampler_steps=3)

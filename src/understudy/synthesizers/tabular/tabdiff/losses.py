@@ -1,7 +1,7 @@
 """Rows noised forwards, and what the network does not know of them.
 
-The loss of a row is that of TabDiff (Shi et al. 2025, equations 8 to 10), per column: for tokens
-the weighted cross-entropy of the hidden ones (a token that is not hidden is copied, the SUBS rule
+The loss of a row is that of TabDiff (Shi et al. 2025, section 3), per column: for tokens the
+weighted cross-entropy of the hidden ones (a token that is not hidden is copied, the SUBS rule
 of MDLM), for scores the squared error under the weights of EDM. All that is random in it is made
 from uniform numbers of the row's own, so that DP-SGD can be replayed.
 

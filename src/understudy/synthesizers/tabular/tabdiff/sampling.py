@@ -2,8 +2,8 @@
 
 Scores follow the probability flow step by step, the last steps corrected (Heun), after a little
 noise is put back at the start of each (Karras et al. 2022, algorithm 2); tokens that were drawn are
-hidden again by the same measure, so that an early mistake can be taken back (TabDiff, Shi et al.
-2025, algorithm 2).
+hidden again by the same measure, so that an early mistake can be taken back (the stochastic sampler
+of TabDiff, Shi et al. 2025).
 
 Two things are done otherwise. Scores are kept at variance 1, y = x / sqrt(1 + sigma^2), and steps
 are taken in the angle whose tangent is sigma: there the flow of Karras et al., equation 1, is

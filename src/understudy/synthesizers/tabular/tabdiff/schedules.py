@@ -13,8 +13,6 @@ rho and k are learnt with the network, or fixed.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,6 +112,3 @@ def outward(sigma: Tensor) -> Tensor:
 def inward(sigma: Tensor) -> Tensor:
     """c_in."""
     return 1 / (1 + sigma.square()).sqrt()
-
-
-SPAN = math.log(MOST_SIGMA / LEAST_SIGMA) / 4
