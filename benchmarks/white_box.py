@@ -25,7 +25,7 @@ from understudy.synthesizers.registry import create
 ROWS = 2_000
 BUDGET = Budget(1.0, 1e-5)
 TOO_LONG: Mapping[str, Mapping[str, Any]] = {
-    "autoregressive": {"epochs": 200, "patience": None},
+    "autoregressive": {"epochs": 200, "patience": 0},
 }
 
 

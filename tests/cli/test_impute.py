@@ -6,6 +6,8 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.call import Shell
 from understudy.data import read
 from understudy.synthesizers.registry import create
@@ -15,9 +17,10 @@ def cells(file: str) -> list[dict[str, str]]:
     return list(csv.DictReader(Path(file).read_text().splitlines()))
 
 
-def test_impute_fills_what_is_missing_and_nothing_else(shell: Shell) -> None:
+@pytest.mark.parametrize("engine", ["autoregressive", "tabdiff"])
+def test_impute_fills_what_is_missing_and_nothing_else(shell: Shell, engine: str) -> None:
     data = read("people.csv")
-    create("autoregressive", epochs=2, width=8, dim=2).fit(data).save(Path("filler"))
+    create(engine, epochs=2, width=8, dim=2).fit(data).save(Path("filler"))
     rows = cells("people.csv")
     rows[0]["age"], rows[3]["sex"], rows[4]["mail"] = "", "", ""
     with Path("holes.csv").open("w") as file:
@@ -40,4 +43,5 @@ def test_engines_that_cannot_fill_say_which_can(shell: Shell, model: Path) -> No
     answer = shell("impute", str(model), "people.csv", "-o", "whole.csv")
     assert answer.code == 2
     assert "--engine autoregressive" in answer.err
+    assert "tabdiff" in answer.err
     assert not Path("whole.csv").exists()

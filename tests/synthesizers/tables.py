@@ -83,3 +83,19 @@ def every_kind(rows: int = 600, seed: int = 0) -> Dataset:
 def single_row() -> Dataset:
     data = every_kind(2)
     return data.with_table(data.table.slice(0, 1))
+
+
+def leaning(rows: int = 4000) -> Dataset:
+    """b follows a, c is a's number with noise, d stands alone; a tenth of b is missing."""
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 4, rows)
+    b = pa.array([f"b{i}" for i in a], mask=rng.random(rows) < 0.1)
+    c = np.round(10.0 * a + rng.normal(0, 1, rows), 2)
+    table = pa.table({"a": [f"a{i}" for i in a], "b": b, "c": c, "d": rng.integers(0, 3, rows)})
+    spec = [
+        Category(name="a"),
+        Category(name="b"),
+        Number(name="c", decimals=2),
+        Number(name="d", integer=True),
+    ]
+    return Dataset.single(one_table("t", spec), table)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.synthesizers.tables import every_kind
+from tests.synthesizers.tables import leaning as leaning_table
 from understudy.contracts import Inspectable
 from understudy.data import Dataset
 from understudy.encoding.discrete import GridAxis, Line
@@ -270,19 +271,7 @@ def test_what_never_met_never_meets() -> None:
 
 @pytest.fixture(scope="module")
 def leaning() -> Dataset:
-    """b follows a, c is a's number with noise, d stands alone; a tenth of b is missing."""
-    rng = np.random.default_rng(0)
-    a = rng.integers(0, 4, 4000)
-    b = pa.array([f"b{i}" for i in a], mask=rng.random(4000) < 0.1)
-    c = np.round(10.0 * a + rng.normal(0, 1, 4000), 2)
-    table = pa.table({"a": [f"a{i}" for i in a], "b": b, "c": c, "d": rng.integers(0, 3, 4000)})
-    spec = [
-        Category(name="a"),
-        Category(name="b"),
-        Number(name="c", decimals=2),
-        Number(name="d", integer=True),
-    ]
-    return Dataset.single(one_table("t", spec), table)
+    return leaning_table()
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ TINY: dict[str, dict[str, object]] = {
     "autoregressive": {"epochs": 5, "width": 32, "dim": 4},
     "ctgan": {"epochs": 5, "width": 32, "noise": 8, "critic": 32},
     "tvae": {"epochs": 5, "width": 32, "latent": 4, "parts": 4},
+    "tabdiff": {"epochs": 5, "width": 32, "dim": 4, "depth": 1, "sampler_steps": 6},
 }
 """Of engines that would train for long: the contract holds however well an engine has learnt."""
 

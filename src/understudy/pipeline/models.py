@@ -10,7 +10,7 @@ from understudy.contracts import Model
 from understudy.data import Dataset, read
 from understudy.errors import EngineError
 from understudy.pipeline.private import require_paid
-from understudy.synthesizers.registry import load_model
+from understudy.synthesizers.registry import engines, load_model
 
 
 def load(folder: str | Path) -> Model:
@@ -40,9 +40,10 @@ def imputed(
     """
     model: Any = load(folder)
     if not hasattr(model, "impute"):
+        able = [info.name for info in engines().values() if info.fills]
         raise EngineError(
-            f"the {model.engine} engine draws whole rows and cannot fill cells. Fit one that can: "
-            "understudy fit DATA --engine autoregressive -o MODEL"
+            f"the {model.engine} engine draws whole rows and cannot fill cells. Fit one that can "
+            f"({', '.join(able)}): understudy fit DATA --engine {able[0]} -o MODEL"
         )
     rows = read(data, schema=model.schema, nulls=nulls, delimiter=delimiter, encoding=encoding)
     made = model.impute(rows, seed=seed)

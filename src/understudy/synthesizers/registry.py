@@ -23,7 +23,10 @@ MODEL_FILE = "model.json"
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine is, what it needs and when to take it; `home` is `module:Class`."""
+    """What an engine is, what it needs and when to take it; `home` is `module:Class`.
+
+    `private` ones keep a budget; models of those with `fills` draw missing cells (`impute`).
+    """
 
     name: str
     home: str
@@ -31,6 +34,7 @@ class EngineInfo:
     needs: str
     when: str
     private: bool = False
+    fills: bool = False
 
 
 BUILT_IN = {
@@ -56,6 +60,16 @@ BUILT_IN = {
         "torch (pip install 'understudy[deep]'); about a minute of one CPU core",
         "conditions on any columns, missing cells to fill, likelihoods; with or without a budget",
         private=True,
+        fills=True,
+    ),
+    "tabdiff": EngineInfo(
+        "tabdiff",
+        "understudy.synthesizers.tabular.tabdiff:TabDiffSynthesizer",
+        "mixed-type diffusion: rows from noise, numbers and labels side by side",
+        "torch (pip install 'understudy[deep]'); minutes of one CPU core, or a GPU",
+        "fidelity of tables with many numbers; conditions on any columns, missing cells to fill",
+        private=True,
+        fills=True,
     ),
     "ctgan": EngineInfo(
         "ctgan",

@@ -46,7 +46,7 @@ class AutoregressiveSynthesizer:
     blocks of `width`, `rate` is Adam's; None takes what measured best (`learning.OPEN`, or
     `PRIVATE` under a budget). `epochs`, `patience` and `batch` are for fits without a budget: a
     tenth of the rows is held out, and training ends after `patience` epochs in which they gain
-    nothing (None: all rows, all epochs, which learns rows by heart); a batch of None is a 32nd of
+    nothing (0: all rows, all epochs, which learns rows by heart); a batch of None is a 32nd of
     the table, within 32 and 1,024. `device` is torch's name of one, `auto` takes a GPU
     where there is one.
     """
@@ -59,7 +59,7 @@ class AutoregressiveSynthesizer:
     depth: int | None = None
     rate: float | None = None
     epochs: int = 60
-    patience: int | None = 5
+    patience: int = 5
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

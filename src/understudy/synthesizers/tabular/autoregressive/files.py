@@ -66,6 +66,6 @@ def load(path: Path) -> AutoregressiveModel:
             config=AutoregressiveSynthesizer(**card["config"]),
             rows=card["rows"],
             assembly=found.assembly,
-            drawing=Drawing(forward, codings, order, gaps_in(found), tilts),
+            drawing=Drawing(forward, codings, order, gaps_in(found.arrays), tilts),
             private=card["private"],
         )

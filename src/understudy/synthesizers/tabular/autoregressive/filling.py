@@ -1,8 +1,4 @@
-"""Missing cells drawn from the model given the cells that are there, and how likely a record is.
-
-A cell that is there stays as it is; one that the model cannot read (a label it never met) is taken
-as not seen. Identifiers and free text are never made up here, and stay missing.
-"""
+"""Missing cells drawn from the model given the cells that are there, and how likely a record is."""
 
 from __future__ import annotations
 
@@ -12,49 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from understudy.data import Dataset
-from understudy.encoding.constraints import violations
 from understudy.encoding.discrete import Codes, Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
-from understudy.schema.domains import Domain
-from understudy.synthesizers.tabular.neural.coded_model import as_learnt, readable
+from understudy.synthesizers.tabular.neural.filling import (
+    PRESENT,
+    as_learnt,
+    missing,
+    readable,
+)
+from understudy.synthesizers.tabular.neural.filling import filled as fill_gaps
 from understudy.synthesizers.tabular.neural.tokens import encoded
 
 if TYPE_CHECKING:
     from understudy.synthesizers.tabular.autoregressive.model import AutoregressiveModel
 
 SHARD = 16_384
-PRESENT = Domain()
-"""Anything but missing."""
 
 
 def filled(model: AutoregressiveModel, dataset: Dataset, seed: int) -> Dataset:
-    """`dataset` with its missing cells drawn; every other cell is as it was.
-
-    A row in which what was drawn would break a declared constraint keeps its missing cells. Raises
-    `ColumnError` for columns or types that are not those learnt.
-    """
-    table = as_learnt(model, dataset)
-    rows = model.assembly.forward(table)
-    made = model.assembly.backward(_drawn(model, rows, seed))
-    arrays = []
-    for name in table.column_names:
-        gone = table[name].is_null()
-        arrays.append(
-            pc.if_else(gone, made[name], table[name]) if name in made.column_names else table[name]
-        )
-    whole = pa.table(arrays, schema=table.schema)
-    broken = np.zeros(table.num_rows, bool)
-    for rule in model.schema.table().constraints:
-        broken |= violations(rule, whole, whole) & ~violations(rule, table, whole)
-    if broken.any():
-        keep = pa.array(broken)
-        arrays = [pc.if_else(keep, table[name], whole[name]) for name in table.column_names]
-        whole = pa.table(arrays, schema=table.schema)
-    return Dataset(dataset.schema, {dataset.schema.table().name: whole})
+    """`dataset` with its missing cells drawn; see `neural.filling.filled`."""
+    return fill_gaps(model.assembly, dataset, lambda rows: _drawn(model, rows, seed))
 
 
 def log_likelihood(
@@ -74,7 +50,7 @@ def log_likelihood(
             f"an order names every learnt column once: {', '.join(drawing.codings)}; found "
             f"{', '.join(names)}."
         )
-    table = model.assembly.forward(as_learnt(model, dataset))
+    table = model.assembly.forward(as_learnt(model.assembly, dataset))
     total = np.zeros(table.num_rows)
     for start in range(0, table.num_rows, SHARD):
         part = table.slice(start, SHARD)
@@ -82,13 +58,9 @@ def log_likelihood(
             encoded(part, drawing.codings), names
         ).sum(1)
     for name, coding in drawing.codings.items():
-        known = readable(coding.axis, table[name]) | _missing(table[name])
+        known = readable(coding.axis, table[name]) | missing(table[name])
         total += np.where(known, coding.log_inner(table[name]), np.log(1e-30))
     return total
-
-
-def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    return np.asarray(column.is_null().to_numpy(), bool)
 
 
 def _drawn(model: AutoregressiveModel, table: pa.Table, seed: int) -> pa.Table:

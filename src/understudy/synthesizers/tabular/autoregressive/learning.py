@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from understudy.data import Dataset
-from understudy.encoding.discrete import LabelAxis
 from understudy.errors import EngineError
 from understudy.privacy.audit import Audit
 from understudy.privacy.session import Session
-from understudy.runtime.progress import Progress, ProgressEvent
+from understudy.runtime.progress import Progress
 from understudy.runtime.random import stream
 from understudy.schema import Table
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
@@ -36,6 +35,7 @@ from understudy.synthesizers.tabular.neural.tokens import (
     places_of,
     shares_of,
     sizes_of,
+    tell_staged,
 )
 from understudy.synthesizers.tabular.shape import Shape
 
@@ -93,7 +93,7 @@ def learn_openly(
     shape = Shape.of_data(dataset.table, spec)
     table = shape.forward(dataset.table)
     codings = _codings(read_columns(table, shape.spec.learnt, shape.known), size.bins)
-    _tell_staged(codings, progress)
+    tell_staged(codings, progress)
     codes = encoded(table, codings)
     order = drawing_order(codings, config.target)
     schedule = Schedule(config.epochs, config.patience, config.batch, size.rate, config.seed)
@@ -204,11 +204,3 @@ def _masks(
 
 def _codings(columns: Mapping[str, Counted], bins: int) -> dict[str, Coding]:
     return {name: coded(one.axis, one.counts, bins, LABELS) for name, one in columns.items()}
-
-
-def _tell_staged(codings: Codings, progress: Progress) -> None:
-    for name, coding in codings.items():
-        if coding.staged and isinstance(coding.axis, LabelAxis):
-            labels = len(coding.axis.values)
-            note = f"column {name!r} has {labels:,} labels: learnt in two stages"
-            progress(ProgressEvent("fit", 0, 0, note))

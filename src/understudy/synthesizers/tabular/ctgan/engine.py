@@ -37,7 +37,7 @@ class CtganSynthesizer(LatentSynthesizer[CtganModel]):
     measured best (`learning.OPEN`, or `PRIVATE` under a budget, where `pac` is 1 and nothing is
     matched). `epochs`, `patience` and `batch` are for fits without a budget: the epoch whose rows
     come nearest to a tenth held out is kept, and `patience` epochs without a better one end the
-    training (None: all rows, all epochs); a batch of None is 500 rows, or an eighth of a small
+    training (0: all rows, all epochs); a batch of None is 500 rows, or an eighth of a small
     table. All columns are drawn at once, so `target` only has to be a column that can be one.
     `device` is torch's name of one, `auto` takes a GPU where there is one.
     """
@@ -53,7 +53,7 @@ class CtganSynthesizer(LatentSynthesizer[CtganModel]):
     rate: float | None = None
     matching: float | None = None
     epochs: int = 40
-    patience: int | None = 40
+    patience: int = 40
     batch: int | None = None
     threads: int = 1
     device: str = "auto"

@@ -12,18 +12,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from understudy.contracts import Shares
 from understudy.data import Dataset
-from understudy.encoding.discrete import Axis, Floats, LabelAxis
-from understudy.errors import ColumnError, ConditionError
+from understudy.encoding.discrete import Floats
+from understudy.errors import ConditionError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
 from understudy.schema.conditions import parse_where
 from understudy.synthesizers.tabular.assembly import Assembly, Domains
 from understudy.synthesizers.tabular.neural.picking import Admitted
+from understudy.synthesizers.tabular.neural.spans import span
 from understudy.synthesizers.tabular.neural.tokens import Codings, Tokens
 
 SHARD = 16_384
@@ -66,6 +65,10 @@ class CodedModel:
     @property
     def schema(self) -> Any:
         return self.assembly.schema
+
+    @property
+    def codings(self) -> Codings:
+        return self.drawing.codings
 
     @property
     def holds_training_values(self) -> bool:
@@ -124,7 +127,7 @@ class CodedModel:
             if not (groups * (coding.margin > 0)).any():
                 raise ConditionError(
                     f"the model knows no value of column {name!r} with {domain.describe(name)}. "
-                    f"{self._span(name)}"
+                    f"{span(coding.axis)}"
                 )
             found[name] = ((groups > 0).astype(float) if coding.staged else groups, members)
         for name, groups in (also or {}).items():
@@ -177,44 +180,3 @@ class CodedModel:
         if found is None:  # `mass` has seen otherwise
             raise ConditionError("no row met the conditions together. Please widen them.")
         return found[0]
-
-    def _span(self, name: str) -> str:
-        axis = self.drawing.codings[name].axis
-        if isinstance(axis, LabelAxis):
-            shown = ", ".join(repr(v) for v in axis.values.slice(0, 12).to_pylist())
-            return f"Known: {shown}{', ...' if len(axis.values) > 12 else ''}."
-        if len(axis.starts) == 0:
-            return "The column has no known values."
-        ends = axis.ends()
-        return f"It goes from {ends[0]} to {ends[1]}."
-
-
-def as_learnt(model: CodedModel, dataset: Dataset) -> pa.Table:
-    """The dataset's table with the columns and types that were learnt."""
-    types = model.assembly.types
-    if set(dataset.table.column_names) != set(types.names):
-        raise ColumnError(
-            f"the model knows the columns {', '.join(types.names)}; the data has "
-            f"{', '.join(dataset.table.column_names)}. Give it the same columns."
-        )
-    arrays = []
-    for field in types:
-        try:
-            arrays.append(dataset.table[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ColumnError(
-                f"column {field.name!r} was learnt as {field.type}, and the data's cannot be read "
-                f"as that: {error}"
-            ) from None
-    return pa.table(arrays, schema=types)
-
-
-def readable(axis: Axis, column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """bool[n]: the cells that hold a value which the axis knows."""
-    if isinstance(axis, LabelAxis):
-        known = pc.is_in(column, value_set=axis.values) if len(axis.values) else None
-        if known is None:
-            return np.zeros(len(column), bool)
-        return np.asarray(known.to_numpy(), bool) & np.asarray(column.is_valid().to_numpy(), bool)
-    _, missing = axis.line.steps(column)
-    return np.asarray(~missing & bool(len(axis.starts)))

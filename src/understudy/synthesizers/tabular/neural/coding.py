@@ -61,7 +61,7 @@ class Coding:
         table = np.zeros((self.groups, self._widest))
         table[self.group, self.place] = self.shares
         total = table.sum(1, keepdims=True)
-        even = self._members >= 0
+        even = self.members >= 0
         return np.where(
             total > 0, table / np.where(total > 0, total, 1.0), even / even.sum(1)[:, None]
         )
@@ -76,7 +76,7 @@ class Coding:
     ) -> pa.Array:
         """Values in the column's type; with a condition, ones that meet it."""
         if self.staged:
-            fine = np.maximum(self._members[tokens[0], tokens[1]], 0)
+            fine = np.maximum(self.members[tokens[0], tokens[1]], 0)
         else:
             fine = self._drawn(tokens[0], rng, domain)
         return self.axis.decode(fine, rng, domain)
@@ -105,14 +105,14 @@ class Coding:
         if domain is not None:
             weight = weight * self.admitted(domain)[1]
         if weight.shape[1] == 1:
-            return np.asarray(self._members[group, 0])
+            return np.asarray(self.members[group, 0])
         edges = np.cumsum(weight, axis=1)
         edges /= np.maximum(edges[:, -1:], EMPTY)
         flat = (edges + np.arange(self.groups)[:, None]).ravel()
         tick = group + np.minimum(rng.random(len(group)), 1.0 - 1e-9)
         place = np.searchsorted(flat, tick, side="right") - group * weight.shape[1]
         last = weight.shape[1] - 1 - np.argmax(weight[:, ::-1] > 0, axis=1)
-        return np.asarray(self._members[group, np.minimum(place, last[group])])
+        return np.asarray(self.members[group, np.minimum(place, last[group])])
 
     @cached_property
     def place(self) -> Codes:
@@ -129,7 +129,7 @@ class Coding:
         return int(np.bincount(self.group).max())
 
     @cached_property
-    def _members(self) -> Codes:
+    def members(self) -> Codes:
         """int[groups, members]: codes of each group, -1 beyond its last."""
         table = np.full((self.groups, self._widest), -1, np.intp)
         table[self.group, self.place] = np.arange(len(self.group))

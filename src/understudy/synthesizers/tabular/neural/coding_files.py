@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from understudy.errors import FormatError
 from understudy.synthesizers.tabular.axis_files import Arrays
@@ -29,9 +33,9 @@ def gaps_out(gaps: Gaps) -> Arrays:
     return {f"gap/{one}/{other}": open_ for (one, other), open_ in gaps.items() if one < other}
 
 
-def gaps_in(found: Contents) -> Gaps:
+def gaps_in(arrays: Mapping[str, NDArray[Any]]) -> Gaps:
     gaps = {}
-    for name, open_ in found.arrays.items():
+    for name, open_ in arrays.items():
         if name.startswith("gap/"):
             one, other = map(int, name.split("/")[1:])
             gaps[one, other], gaps[other, one] = open_, open_.T.copy()

@@ -24,12 +24,12 @@ MOST_HELD = 8_192
 
 
 def held_out(
-    rows: int, seed: int, engine: str, patience: int | None
+    rows: int, seed: int, engine: str, patience: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places of the rows to learn from, and of a tenth that no step sees; of none where there
-    is no end to `patience`."""
+    """The places of the rows to learn from, and of a tenth that no step sees; of none where
+    `patience` is 0, which has no end."""
     order = stream(seed, engine, "held out").permutation(rows)
-    held = 0 if patience is None else min(int(HELD_OUT * rows), MOST_HELD)
+    held = min(int(HELD_OUT * rows), MOST_HELD) if patience else 0
     return order[held:], order[:held]
 
 
@@ -40,7 +40,7 @@ def run_epochs(
     over: Callable[[], float],
     judged: Callable[[], float] | None,
     *,
-    patience: int | None,
+    patience: int,
     remedy: str,
     progress: Progress,
 ) -> None:
@@ -49,7 +49,7 @@ def run_epochs(
     `over` takes the steps of one epoch and returns their mean loss, not a number where one failed
     before it changed anything. `judged` is the loss of held-out rows, of the averaged network; None
     where there are none, and then the training loss decides. After `patience` epochs without a
-    better one it ends; None takes them all. Raises `EngineError` with `remedy`
+    better one it ends; 0 takes them all. Raises `EngineError` with `remedy`
     where the first epoch fails.
     """
     best, kept, waited = math.inf, average.copy(), 0
@@ -65,7 +65,7 @@ def run_epochs(
         waited = 0 if now < best else waited + 1
         if now < best:
             best, kept = now, average.copy()
-        if patience is not None and waited >= patience:
+        if patience and waited >= patience:
             break
     return fill(network.parameters(), kept)
 

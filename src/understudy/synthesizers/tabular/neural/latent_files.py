@@ -59,7 +59,7 @@ def load(cls: type[Found], path: Path) -> Found:
             config=config,
             rows=found.card["rows"],
             assembly=found.assembly,
-            drawing=cls.made_of(modes, found.network, gaps_in(found)),
+            drawing=cls.made_of(modes, found.network, gaps_in(found.arrays)),
             arrays=found.network,
             private=found.card["private"],
         )

@@ -15,7 +15,8 @@ from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.privacy.audit import Audit
 from understudy.synthesizers.tabular.assembly import Assembly
-from understudy.synthesizers.tabular.neural.coded_model import CodedModel, as_learnt, readable
+from understudy.synthesizers.tabular.neural.coded_model import CodedModel
+from understudy.synthesizers.tabular.neural.filling import as_learnt, missing, readable
 from understudy.synthesizers.tabular.neural.gaps import Gaps
 from understudy.synthesizers.tabular.neural.head import Arrays
 from understudy.synthesizers.tabular.neural.latent import LatentDrawing
@@ -60,13 +61,12 @@ class LatentModel(CodedModel, ABC):
     def scores_of(self, dataset: Dataset) -> Floats:
         """float64 [rows]: the same for rows of the source. Raises `ColumnError` for columns or
         types that are not those learnt."""
-        table = self.assembly.forward(as_learnt(self, dataset))
+        table = self.assembly.forward(as_learnt(self.assembly, dataset))
         codes = self.drawing.modes.encode(table)
         parts = [self.scored(codes[i : i + SCORED]) for i in range(0, len(codes), SCORED)]
         found = np.concatenate(parts) if parts else np.zeros(0)
         for name, coding in self.drawing.codings.items():
-            known = readable(coding.axis, table[name])
-            known |= np.asarray(table[name].is_null().to_numpy(), bool)
+            known = readable(coding.axis, table[name]) | missing(table[name])
             found[~known] += UNKNOWN
         return found
 

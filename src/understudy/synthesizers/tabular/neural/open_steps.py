@@ -27,7 +27,7 @@ class Schedule:
     """How long, how many rows at a time, and how fast."""
 
     epochs: int
-    patience: int | None
+    patience: int
     batch: int | None
     rate: float
     seed: int

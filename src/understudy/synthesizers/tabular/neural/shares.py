@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
 import numpy as np
 import pyarrow as pa
 
@@ -10,24 +13,46 @@ from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
-from understudy.synthesizers.tabular.assembly import Domains, with_weight
+from understudy.synthesizers.tabular.assembly import Assembly, Domains, with_weight
 from understudy.synthesizers.tabular.marginals.shares import (
     labels_of,
     one_column,
     wanted_shares,
 )
-from understudy.synthesizers.tabular.neural.coded_model import CodedModel
 from understudy.synthesizers.tabular.neural.coding import Coding
-from understudy.synthesizers.tabular.neural.picking import Admitted
 from understudy.synthesizers.tabular.particles import quotas
 
 
+class Conditional(Protocol):
+    """A model that draws rows among codes that are admitted; of what sort those are is its own."""
+
+    @property
+    def assembly(self) -> Assembly: ...
+
+    @property
+    def codings(self) -> Mapping[str, Coding]: ...
+
+    def admitted(self, domains: Domains, also: Mapping[str, Floats] | None = None) -> Any:
+        """Conditions, and groups of codings that are admitted besides."""
+
+    def mass(self, admitted: Any, domains: Domains, seed: int) -> float:
+        """The probability of what is admitted."""
+
+    def draw(self, admitted: Any, rows: int, seed: int, workers: int, name: str) -> list[Any]:
+        """Shards of codes, each an array [rows, ...]."""
+
+    def to_table(
+        self, shards: Sequence[Any], domains: Domains, seed: int, attempt: int
+    ) -> pa.Table:
+        """Codes to rows of the learnt table."""
+
+
 def sample_balanced(
-    model: CodedModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
+    model: Conditional, n: int, balance: Shares, domains: Domains, seed: int, workers: int
 ) -> Dataset:
     """`n` rows whose `balance` column has the asked shares, and a `weight` of mean about 1."""
-    column, shares = one_column(model.schema, balance)
-    coding = model.drawing.codings.get(column)
+    column, shares = one_column(model.assembly.schema, balance)
+    coding = model.codings.get(column)
     axis = labels_of(column, None if coding is None else coding.axis)
     assert coding is not None
     if coding.staged:
@@ -54,13 +79,13 @@ def sample_balanced(
     table = model.assembly.finish(draw, n, domains, seed)
     codes = axis.encode(table[column])
     weight = np.where(wanted > 0, usual / np.where(wanted > 0, wanted, 1.0), 0.0)[codes]
-    return with_weight(model.schema, table, weight)
+    return with_weight(model.assembly.schema, table, weight)
 
 
 def _usual(
-    model: CodedModel,
+    model: Conditional,
     coding: Coding,
-    by_level: dict[int, Admitted],
+    by_level: Mapping[int, Any],
     domains: Domains,
     levels: int,
     seed: int,

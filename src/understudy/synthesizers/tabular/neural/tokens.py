@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.encoding.discrete import Floats
+from understudy.encoding.discrete import Floats, LabelAxis
+from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.synthesizers.tabular.neural.coding import Coding
 
 Codings = Mapping[str, Coding]
@@ -55,3 +56,12 @@ def encoded(table: pa.Table, codings: Codings) -> Tokens:
     """A table of the learnt columns as tokens."""
     columns = [codes for name, coding in codings.items() for codes in coding.encode(table[name])]
     return np.stack(columns, axis=1).astype(np.int64)
+
+
+def tell_staged(codings: Codings, progress: Progress) -> None:
+    """Says aloud which columns have too many labels for one token."""
+    for name, coding in codings.items():
+        if coding.staged and isinstance(coding.axis, LabelAxis):
+            labels = len(coding.axis.values)
+            note = f"column {name!r} has {labels:,} labels: learnt in two stages"
+            progress(ProgressEvent("fit", 0, 0, note))

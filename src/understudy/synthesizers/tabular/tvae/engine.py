@@ -36,7 +36,7 @@ class TvaeSynthesizer(LatentSynthesizer[TvaeModel]):
     `parts` how many normals the latents' mixture has, `rate` is Adam's; None takes what measured
     best (`learning.OPEN`, or `PRIVATE` under a budget, where there is no mixture). `epochs`,
     `patience` and `batch` are for fits without a budget: a tenth of the rows is held out, and
-    training ends after `patience` epochs in which they gain nothing (None: all rows, all epochs,
+    training ends after `patience` epochs in which they gain nothing (0: all rows, all epochs,
     which learns rows by heart); a batch of None is a 32nd of the table, within 32 and 1,024. All
     columns are drawn at once, so `target` only has to be a column that can be one; under a budget
     its loss counts three times. `device` is torch's name of one, `auto` takes a GPU where there is
@@ -53,7 +53,7 @@ class TvaeSynthesizer(LatentSynthesizer[TvaeModel]):
     parts: int | None = None
     rate: float | None = None
     epochs: int = 80
-    patience: int | None = 5
+    patience: int = 5
     batch: int | None = None
     threads: int = 1
     device: str = "auto"
