@@ -33,6 +33,7 @@ class AutoregressiveModel(CodedModel):
     drawing: Drawing
     private: bool
     to_frame: Callable[[Dataset], Any] | None = None
+    audit: Audit | None = None
 
     engine = "autoregressive"
 
