@@ -67,10 +67,13 @@ def test_a_private_run_on_real_rows(real_data: Callable[[str], Path], tmp_path: 
     assert "number of units" in [c.query for c in charges]
 
 
-def test_a_network_is_trained_and_tried_by_canaries_in_the_same_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["autoregressive", "ctgan", "tabdiff", "tvae"])
+def test_a_network_is_trained_and_tried_by_canaries_in_the_same_run(
+    engine: str, tmp_path: Path
+) -> None:
     """A sound run is called broken once in 1,000; the canaries' bound is above zero nearly always,
     as the distance between their groups is several standard errors."""
-    run = synthesize(people(), epsilon=8, engine="autoregressive", out=tmp_path / "run")
+    run = synthesize(people(), epsilon=8, engine=engine, out=tmp_path / "run")
     lines = {line.name: line for line in run.verdict.lines}
     assert lines["the guarantee"].ruling == "PASS"
     assert lines["the guarantee, tried"].ruling == "PASS"
