@@ -165,7 +165,9 @@ class Sampler:
         """Puts back the noise between two times."""
         # What of the variance stays; the rest is new noise.
         kept = (1 + self._sigma(now).square()) / (1 + self._sigma(at).square())
-        stirred = state.scores * kept.sqrt() + self._normal(state.scores) * (1 - kept).sqrt()
+        stirred = (
+            state.scores * kept.sqrt() + self._normal(state.scores) * (1 - kept).clamp(min=0).sqrt()
+        )
         state.scores = torch.where(state.given, state.scores, stirred)
         again = 1 - (1 - self._chance(at)) / (1 - self._chance(now))
         hide = self._uniform(len(state.codes), self._layout.hiding) < again
