@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
+from understudy.privacy.audit import Audit
 from understudy.synthesizers.tabular.assembly import Assembly
 from understudy.synthesizers.tabular.autoregressive.drawing import Drawing
 from understudy.synthesizers.tabular.neural.coded_model import CodedModel
