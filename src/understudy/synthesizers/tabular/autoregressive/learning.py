@@ -26,6 +26,7 @@ from understudy.synthesizers.tabular.neural.buying import Counted, bought_column
 from understudy.synthesizers.tabular.neural.coding import Coding, coded
 from understudy.synthesizers.tabular.neural.device import device_of, on_threads
 from understudy.synthesizers.tabular.neural.gaps import find_gaps
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.neural.reading import read_columns
 from understudy.synthesizers.tabular.neural.tokens import (
     Codings,
@@ -70,16 +71,6 @@ EMPHASIS = 3.0
 """How often the target's loss counts under a budget, where one clipped gradient serves all."""
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """What a fit found; `rows` is counted, or bought, `audit` what canaries in it proved."""
-
-    shape: Shape
-    drawing: Drawing
-    rows: int
-    audit: Audit | None = None
-
-
 def learn_openly(
     config: AutoregressiveSynthesizer, dataset: Dataset, spec: Table, progress: Progress
 ) -> Learnt:
@@ -89,7 +80,7 @@ def learn_openly(
 
     if dataset.table.num_rows == 0:
         raise EngineError(f"table {spec.name!r} has no rows to learn from.")
-    size = config.size(OPEN)
+    size = config.sized(OPEN)
     shape = Shape.of_data(dataset.table, spec)
     table = shape.forward(dataset.table)
     codings = _codings(read_columns(table, shape.spec.learnt, shape.known), size.bins)
@@ -124,7 +115,7 @@ def learn_privately(
     from understudy.synthesizers.tabular.autoregressive.training import row_losses
     from understudy.synthesizers.tabular.neural.private_steps import train_privately
 
-    size = config.size(PRIVATE)
+    size = config.sized(PRIVATE)
     shape = Shape.public(spec, dataset.table.schema.remove_metadata())
     rows = session.admit(dataset)
     asked = plan_columns(shape.spec.learnt, shape.known, session.budget, rows.rows_per_unit)
@@ -167,7 +158,7 @@ def learn_privately(
 
     forward = _fitted(config, size, codings, total, fit)
     drawing = tilted(Drawing(forward, codings, order), stream(config.seed, "tilt"))
-    return Learnt(shape, drawing, max(1, round(total)), proved[0])
+    return Learnt(shape, drawing, max(1, round(total)), audit=proved[0])
 
 
 def drawing_order(codings: Codings, target: str | None) -> tuple[str, ...]:

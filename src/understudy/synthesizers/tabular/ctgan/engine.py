@@ -23,12 +23,12 @@ from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress
 from understudy.schema import Table
 from understudy.synthesizers.tabular.ctgan.model import CtganModel
-from understudy.synthesizers.tabular.neural.latent_engine import LatentSynthesizer
-from understudy.synthesizers.tabular.neural.latent_learning import Learnt
+from understudy.synthesizers.tabular.neural.engine import NeuralSynthesizer
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 
 
 @dataclass(frozen=True, kw_only=True)
-class CtganSynthesizer(LatentSynthesizer[CtganModel]):
+class CtganSynthesizer(NeuralSynthesizer[CtganModel]):
     """Configuration of the engine; every field is public and printed in the certificate.
 
     `modes` runs cut a number line, the generator takes `noise` numbers and has `depth` blocks of

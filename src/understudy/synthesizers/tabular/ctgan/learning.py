@@ -23,11 +23,11 @@ from understudy.synthesizers.tabular.neural.device import device_of, on_threads
 from understudy.synthesizers.tabular.neural.epochs import held_out
 from understudy.synthesizers.tabular.neural.gaps import Gaps
 from understudy.synthesizers.tabular.neural.latent_learning import (
-    Learnt,
     as_drawn,
     buy_columns,
     read_rows,
 )
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.neural.modes import Modes
 from understudy.synthesizers.tabular.neural.open_steps import Schedule
 from understudy.synthesizers.tabular.neural.rows import RowTensors
@@ -136,4 +136,4 @@ def _learnt(
 ) -> Learnt:
     drawing = CtganModel.made_of(modes, arrays, gaps)
     right = set_right(drawing, stream(config.seed, config.engine, "set right"))
-    return Learnt(shape, right, as_drawn(arrays, right), rows)
+    return Learnt(shape, right, rows, as_drawn(arrays, right))

@@ -1,26 +1,19 @@
-"""What every model is that draws rows of codes under conditions, whatever network is behind it.
-
-Rows are drawn in shards whose random streams depend on the seed and the shard number only, so the
-result is the same for any number of workers. Fitted under a budget, everything in the model is
-post-processing of paid answers and may leave with the data.
-"""
+"""What every model is that draws rows of codes under conditions, whatever network is behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from understudy.contracts import Shares
-from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import ConditionError
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
-from understudy.schema.conditions import parse_where
-from understudy.synthesizers.tabular.assembly import Assembly, Domains
+from understudy.synthesizers.tabular.assembly import Domains
+from understudy.synthesizers.tabular.neural.conditional_model import ConditionalModel
 from understudy.synthesizers.tabular.neural.picking import Admitted
 from understudy.synthesizers.tabular.neural.spans import span
 from understudy.synthesizers.tabular.neural.tokens import Codings, Tokens
@@ -29,9 +22,6 @@ SHARD = 16_384
 PILOT = 4_096
 MORE = 4
 """Particles a row where several conditions must be met together."""
-LEAST = 0.1
-"""Conditions that fewer rows than this of a table like the one learnt from meet are refused: what
-a network says of what it never saw is made up."""
 
 
 class Draws(Protocol):
@@ -51,66 +41,14 @@ class Draws(Protocol):
         meets it."""
 
 
-class CodedModel:
-    """See the module's docstring. `rows` is how many were learnt from, counted or bought;
-    `to_frame` makes the kind of frame that `fit` was given."""
+class CodedModel(ConditionalModel):
+    """A model whose `drawing` draws groups of codes."""
 
-    config: Any
-    rows: int
-    assembly: Assembly
     drawing: Draws
-    private: bool
-    to_frame: Callable[[Dataset], Any] | None
-
-    @property
-    def schema(self) -> Any:
-        return self.assembly.schema
 
     @property
     def codings(self) -> Codings:
         return self.drawing.codings
-
-    @property
-    def holds_training_values(self) -> bool:
-        return not self.private
-
-    def sample(
-        self,
-        n: int,
-        *,
-        where: str | None = None,
-        balance: Shares | None = None,
-        seed: int | None = None,
-        workers: int = 1,
-    ) -> Any:
-        """`n` rows as a `Dataset`, or as the kind of frame that `fit` was given.
-
-        Every row satisfies `where` and the schema's constraints. With `balance` the named column
-        has exactly the shares asked for and a column `weight` is added that undoes it. Raises
-        `ConditionError` when the model cannot meet the request.
-        """
-        from understudy.synthesizers.tabular.neural.shares import sample_balanced
-
-        if n < 1:
-            raise ConditionError(f"asked for {n} rows; ask for at least 1.")
-        seed = self.config.seed if seed is None else seed
-        spec = self.schema.table()
-        domains = parse_where(where, spec) if where else {}
-        if balance:
-            dataset = sample_balanced(self, n, balance, domains, seed, workers)
-        else:
-            admitted = self.admitted(domains)
-            self.mass(admitted, domains, seed)
-            direct = self.assembly.direct(domains)
-
-            def draw(rows: int, attempt: int) -> pa.Table:
-                shards = self.draw(admitted, rows, seed, workers, f"draw {attempt}")
-                return self.to_table(shards, direct, seed, attempt)
-
-            dataset = Dataset(
-                self.schema, {spec.name: self.assembly.finish(draw, n, domains, seed)}
-            )
-        return dataset if self.to_frame is None else self.to_frame(dataset)
 
     def admitted(self, domains: Domains, also: Mapping[str, Floats] | None = None) -> Admitted:
         """Conditions as shares of codes; `also` admits groups besides. Raises where a column takes
@@ -135,20 +73,9 @@ class CodedModel:
             found[name] = (one * groups, members)
         return found
 
-    def mass(self, admitted: Admitted, domains: Domains, seed: int) -> float:
-        """The model's probability of what is admitted; raises where it is next to nothing."""
-        if not admitted:
-            return 1.0
+    def chance(self, admitted: Admitted, seed: int) -> float:
         found = self.drawing.draw(PILOT, admitted, stream(seed, "pilot"), PILOT)
-        mass = 0.0 if found is None else found[1]
-        if mass * self.rows < LEAST:
-            what = " AND ".join(domain.describe(name) for name, domain in domains.items())
-            raise ConditionError(
-                f"the model gives {what or 'what is asked'} a probability of about {mass:.1g}; it "
-                f"learnt from {self.rows:,} rows and has seen nothing of the kind. Please widen "
-                "the condition."
-            )
-        return mass
+        return 0.0 if found is None else found[1]
 
     def draw(
         self, admitted: Admitted, rows: int, seed: int, workers: int, name: str

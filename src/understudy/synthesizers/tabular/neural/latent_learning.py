@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What a fit found. `rows` is counted, or bought; `arrays` is all that the model is made of;
-    `audit` what canaries in the training proved."""
-
-    shape: Shape
-    drawing: LatentDrawing
-    arrays: Arrays
-    rows: int
-    audit: Audit | None = None
-
-
-@dataclass(frozen=True)
 class OpenRows:
     """A table without a budget: its modes, and its rows as codes [rows, columns] of the axes."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import ColumnError
 from understudy.runtime.random import stream
-from understudy.synthesizers.tabular.assembly import Assembly, Domains, with_weight
+from understudy.synthesizers.tabular.assembly import Domains, with_weight
 from understudy.synthesizers.tabular.marginals.shares import (
     labels_of,
     one_column,
@@ -22,33 +22,12 @@ from understudy.synthesizers.tabular.marginals.shares import (
 from understudy.synthesizers.tabular.neural.coding import Coding
 from understudy.synthesizers.tabular.particles import quotas
 
-
-class Conditional(Protocol):
-    """A model that draws rows among codes that are admitted; of what sort those are is its own."""
-
-    @property
-    def assembly(self) -> Assembly: ...
-
-    @property
-    def codings(self) -> Mapping[str, Coding]: ...
-
-    def admitted(self, domains: Domains, also: Mapping[str, Floats] | None = None) -> Any:
-        """Conditions, and groups of codings that are admitted besides."""
-
-    def mass(self, admitted: Any, domains: Domains, seed: int) -> float:
-        """The probability of what is admitted."""
-
-    def draw(self, admitted: Any, rows: int, seed: int, workers: int, name: str) -> list[Any]:
-        """Shards of codes, each an array [rows, ...]."""
-
-    def to_table(
-        self, shards: Sequence[Any], domains: Domains, seed: int, attempt: int
-    ) -> pa.Table:
-        """Codes to rows of the learnt table."""
+if TYPE_CHECKING:
+    from understudy.synthesizers.tabular.neural.conditional_model import ConditionalModel
 
 
 def sample_balanced(
-    model: Conditional, n: int, balance: Shares, domains: Domains, seed: int, workers: int
+    model: ConditionalModel, n: int, balance: Shares, domains: Domains, seed: int, workers: int
 ) -> Dataset:
     """`n` rows whose `balance` column has the asked shares, and a `weight` of mean about 1."""
     column, shares = one_column(model.assembly.schema, balance)
@@ -83,7 +62,7 @@ def sample_balanced(
 
 
 def _usual(
-    model: Conditional,
+    model: ConditionalModel,
     coding: Coding,
     by_level: Mapping[int, Any],
     domains: Domains,

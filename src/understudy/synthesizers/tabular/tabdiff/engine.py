@@ -14,24 +14,15 @@ Under a budget the columns are bought through the private door and the network i
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from dataclasses import dataclass, replace
 
 from understudy.data import Dataset
 from understudy.errors import EngineError
-from understudy.privacy.budget import Budget
 from understudy.privacy.session import Session
-from understudy.runtime.progress import Progress, silent
-from understudy.schema import Schema
-from understudy.schema.storage import stored_type
-from understudy.synthesizers.tabular.assembly import Assembly
-from understudy.synthesizers.tabular.neural.budget import ColumnPlan, plan_columns
-from understudy.synthesizers.tabular.neural.device import require_torch
-from understudy.synthesizers.tabular.request import learnable_table, with_params
-from understudy.synthesizers.tabular.shape import Shape
+from understudy.runtime.progress import Progress
+from understudy.schema import Table
+from understudy.synthesizers.tabular.neural.engine import NeuralSynthesizer
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.tabdiff.learning import learn_openly, learn_privately
 from understudy.synthesizers.tabular.tabdiff.model import TabDiffModel
 from understudy.synthesizers.tabular.tabdiff.presets import Preset, PresetName
@@ -41,7 +32,7 @@ CHANGED = ("dim", "width", "depth", "rate", "steps", "patience", "sampler_steps"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TabDiffSynthesizer:
+class TabDiffSynthesizer(NeuralSynthesizer[TabDiffModel]):
     """Configuration of the engine; every field is public and printed in the certificate.
 
     `preset` is `cpu`, `gpu`, or `auto` by the device (see `presets`); None elsewhere takes the
@@ -68,6 +59,7 @@ class TabDiffSynthesizer:
     device: str = "auto"
 
     private = True
+    engine = "tabdiff"
 
     def __post_init__(self) -> None:
         if self.preset not in ("auto", "cpu", "gpu"):
@@ -75,77 +67,19 @@ class TabDiffSynthesizer:
                 f"the tabdiff engine has no preset {self.preset!r}. Take 'cpu', 'gpu' or 'auto'."
             )
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return asdict(self)
-
-    def set_params(self, **params: Any) -> TabDiffSynthesizer:
-        return with_params(self, params, "tabdiff")
-
     def preset_with(self, default: Preset) -> Preset:
         """`default` with what is set here in its place."""
         asked = {name: getattr(self, name) for name in CHANGED}
         return replace(default, **{k: v for k, v in asked.items() if v is not None})
 
-    def fit(
-        self, data: Any, *, privacy: Session | None = None, progress: Progress = silent
-    ) -> TabDiffModel:
-        """Learns one table: a `Dataset`, or any frame or path that `understudy.read` takes.
+    def learn_openly(self, dataset: Dataset, spec: Table, progress: Progress) -> Learnt:
+        return learn_openly(self, dataset, spec, progress)
 
-        With a session everything is asked through it, within its budget. Raises
-        `MissingExtraError` without torch, `BudgetError` when the budget is too little for this
-        table, `EngineError` for several tables or a training that fails, `ColumnError` for a target
-        that cannot be one.
-        """
-        require_torch("tabdiff")
-        from understudy.data import like, read
+    def learn_privately(
+        self, dataset: Dataset, spec: Table, session: Session, progress: Progress
+    ) -> Learnt:
+        return learn_privately(self, dataset, spec, session, progress)
 
-        dataset = data if isinstance(data, Dataset) else read(data)
-        spec = learnable_table(dataset.schema, self.target, "tabdiff")
-        if privacy is None:
-            learnt = learn_openly(self, dataset, spec, progress)
-        else:
-            learnt = learn_privately(self, dataset, spec, privacy, progress)
-        identifiers = [c.name for c in spec.of_kind("identifier")]
-        assembly = Assembly(
-            schema=dataset.schema,
-            types=dataset.table.schema.remove_metadata(),
-            space=learnt.shape.space,
-            learnt_spec=learnt.shape.spec,
-            learnt_types=learnt.shape.types,
-            identifiers=dataset.table.select(identifiers) if privacy is None else None,
-        )
-        return TabDiffModel(
-            config=self,
-            rows=learnt.rows,
-            assembly=assembly,
-            drawing=learnt.drawing,
-            private=privacy is not None and privacy.private,
-            audit=learnt.audit,
-            to_frame=None
-            # A frame's own dtypes list every real category: under a budget a dataset comes out.
-            if privacy is not None or isinstance(data, (Dataset, str, Path))
-            else lambda made: like(made, data),
-        )
-
-    def plan(
-        self,
-        schema: Schema,
-        budget: Budget,
-        *,
-        rows_per_unit: int = 1,
-        types: pa.Schema | None = None,
-    ) -> ColumnPlan:
-        """The queries about columns that `fit` will ask within `budget`; spends nothing.
-
-        What is left pays for a training whose steps follow from how many rows are bought.
-        """
-        spec = learnable_table(schema, self.target, "tabdiff")
-        if types is None:
-            types = pa.schema([(c.name, stored_type(c)) for c in spec.columns])
-        shape = Shape.public(spec, types)
-        return plan_columns(shape.spec.learnt, shape.known, budget, rows_per_unit)
-
-    @staticmethod
-    def load(path: Path) -> TabDiffModel:
-        """A model that `TabDiffModel.save` wrote."""
-        return TabDiffModel.load(path)
+    @classmethod
+    def model_class(cls) -> type[TabDiffModel]:
+        return TabDiffModel

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ from understudy.synthesizers.tabular.neural.budget import plan_columns, plan_tra
 from understudy.synthesizers.tabular.neural.buying import Counted, bought_columns, by_unit
 from understudy.synthesizers.tabular.neural.device import device_of, on_threads
 from understudy.synthesizers.tabular.neural.gaps import find_gaps
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.neural.reading import read_columns
 from understudy.synthesizers.tabular.neural.tokens import tell_staged
 from understudy.synthesizers.tabular.shape import Shape
@@ -44,16 +45,6 @@ if TYPE_CHECKING:
 SMALLEST_BATCH = 32
 MOST_EPOCHS = 1_000
 """However few steps an epoch of a small table takes."""
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What a fit found; `rows` is counted, or bought, `audit` what canaries in it proved."""
-
-    shape: Shape
-    drawing: Drawing
-    rows: int
-    audit: Audit | None = None
 
 
 def learn_openly(
@@ -143,7 +134,7 @@ def learn_privately(
         rows.map(work)
 
     drawing = _fitted(config, own, columns, total, fit, EMPHASIS)
-    return Learnt(shape, drawing, max(1, round(total)), proved[0])
+    return Learnt(shape, drawing, max(1, round(total)), audit=proved[0])
 
 
 def course_of(config: TabDiffSynthesizer, own: Preset, rows: int) -> Course:

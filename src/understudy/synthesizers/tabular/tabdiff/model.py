@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from understudy.contracts import Shares
 from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import ConditionError
 from understudy.privacy.audit import Audit
 from understudy.runtime.parallel import run_all
 from understudy.runtime.random import stream
-from understudy.schema.conditions import parse_where
 from understudy.synthesizers.tabular.assembly import Assembly, Domains
 from understudy.synthesizers.tabular.neural.coding import Coding
+from understudy.synthesizers.tabular.neural.conditional_model import ConditionalModel
 from understudy.synthesizers.tabular.neural.spans import span
 from understudy.synthesizers.tabular.tabdiff.mixed import FineCodes
 
@@ -36,16 +35,13 @@ SHARD = 8_192
 PILOT = 4_096
 TRIAL = 1_024
 """Rows that are finished to see how many meet the conditions that select."""
-LEAST = 0.1
-"""Conditions that fewer rows than this of a table like the one learnt from meet are refused: what
-a network says of what it never saw is made up."""
 TRIES = 20
 MOST = 64
 """Rows finished for each that is asked for, at most, where conditions select."""
 
 
 @dataclass(frozen=True)
-class TabDiffModel:
+class TabDiffModel(ConditionalModel):
     """See the module's docstring. `rows` is how many were learnt from, counted or bought; `audit`
     what canaries in the training proved, known to whoever has just fitted."""
 
@@ -60,54 +56,8 @@ class TabDiffModel:
     engine = "tabdiff"
 
     @property
-    def schema(self) -> Any:
-        return self.assembly.schema
-
-    @property
     def codings(self) -> Mapping[str, Coding]:
         return {name: column.coding for name, column in self.drawing.columns.items()}
-
-    @property
-    def holds_training_values(self) -> bool:
-        return not self.private
-
-    def sample(
-        self,
-        n: int,
-        *,
-        where: str | None = None,
-        balance: Shares | None = None,
-        seed: int | None = None,
-        workers: int = 1,
-    ) -> Any:
-        """`n` rows as a `Dataset`, or as the kind of frame that `fit` was given.
-
-        Every row satisfies `where` and the schema's constraints. With `balance` the named column
-        has exactly the shares asked for and a column `weight` is added that undoes it. Raises
-        `ConditionError` when the model cannot meet the request.
-        """
-        from understudy.synthesizers.tabular.neural.shares import sample_balanced
-
-        if n < 1:
-            raise ConditionError(f"asked for {n} rows; ask for at least 1.")
-        seed = self.config.seed if seed is None else seed
-        spec = self.schema.table()
-        domains = parse_where(where, spec) if where else {}
-        if balance:
-            dataset = sample_balanced(self, n, balance, domains, seed, workers)
-        else:
-            admitted = self.admitted(domains)
-            self.mass(admitted, domains, seed)
-            direct = self.assembly.direct(domains)
-
-            def draw(rows: int, attempt: int) -> pa.Table:
-                shards = self.draw(admitted, rows, seed, workers, f"draw {attempt}")
-                return self.to_table(shards, direct, seed, attempt)
-
-            dataset = Dataset(
-                self.schema, {spec.name: self.assembly.finish(draw, n, domains, seed)}
-            )
-        return dataset if self.to_frame is None else self.to_frame(dataset)
 
     def impute(self, data: Any, *, seed: int | None = None) -> Dataset:
         """`data` with its missing cells drawn given the others; see `neural.filling.filled`."""
@@ -144,20 +94,6 @@ class TabDiffModel:
             codes = groups[self.codings[name].group]
             found[name] = found.get(name, np.ones_like(codes)) * codes
         return found
-
-    def mass(self, admitted: Admitted, domains: Domains, seed: int) -> float:
-        """The model's probability of what is admitted; raises where it is next to nothing."""
-        if not admitted:
-            return 1.0
-        mass = self._mass(admitted, seed)
-        if mass * self.rows < LEAST:
-            what = " AND ".join(domain.describe(name) for name, domain in domains.items())
-            raise ConditionError(
-                f"the model gives {what or 'what is asked'} a probability of about {mass:.1g}; it "
-                f"learnt from {self.rows:,} rows and has seen nothing of the kind. Please widen "
-                "the condition."
-            )
-        return mass
 
     def draw(
         self, admitted: Admitted, rows: int, seed: int, workers: int, name: str
@@ -202,7 +138,7 @@ class TabDiffModel:
         require_torch("tabdiff")
         return load(path)
 
-    def _mass(self, admitted: Admitted, seed: int) -> float:
+    def chance(self, admitted: Admitted, seed: int) -> float:
         """By particles that are drawn, and by rows that are finished where conditions select."""
         from understudy.synthesizers.tabular.neural.device import on_threads
         from understudy.synthesizers.tabular.tabdiff.conditions import split

@@ -22,13 +22,13 @@ from understudy.data import Dataset
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress
 from understudy.schema import Table
-from understudy.synthesizers.tabular.neural.latent_engine import LatentSynthesizer
-from understudy.synthesizers.tabular.neural.latent_learning import Learnt
+from understudy.synthesizers.tabular.neural.engine import NeuralSynthesizer
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.tvae.model import TvaeModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class TvaeSynthesizer(LatentSynthesizer[TvaeModel]):
+class TvaeSynthesizer(NeuralSynthesizer[TvaeModel]):
     """Configuration of the engine; every field is public and printed in the certificate.
 
     `modes` runs cut a number line, a latent has `latent` numbers, encoder and decoder have `depth`

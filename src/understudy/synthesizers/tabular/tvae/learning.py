@@ -29,11 +29,11 @@ from understudy.synthesizers.tabular.neural.epochs import held_out
 from understudy.synthesizers.tabular.neural.gaps import Gaps
 from understudy.synthesizers.tabular.neural.head import Arrays
 from understudy.synthesizers.tabular.neural.latent_learning import (
-    Learnt,
     as_drawn,
     buy_columns,
     read_rows,
 )
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.neural.modes import Modes
 from understudy.synthesizers.tabular.neural.private_steps import train_privately
 from understudy.synthesizers.tabular.neural.rows import RowTensors
@@ -147,7 +147,7 @@ def _learnt(
 ) -> Learnt:
     drawing = TvaeModel.made_of(modes, arrays, gaps)
     right = set_right(drawing, stream(config.seed, config.engine, "set right"))
-    return Learnt(shape, right, as_drawn(arrays, right), rows)
+    return Learnt(shape, right, rows, as_drawn(arrays, right))
 
 
 @torch.no_grad()

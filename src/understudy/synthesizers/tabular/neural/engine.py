@@ -1,4 +1,4 @@
-"""What the configurations of engines of latent states share: parameters, `fit` and `plan`."""
+"""What the configurations of engines that train a network share: parameters, `fit`, `plan`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from understudy.schema import Schema, Table
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.tabular.assembly import Assembly
 from understudy.synthesizers.tabular.neural.budget import ColumnPlan, plan_columns
+from understudy.synthesizers.tabular.neural.conditional_model import ConditionalModel
 from understudy.synthesizers.tabular.neural.device import require_torch
-from understudy.synthesizers.tabular.neural.latent_learning import Learnt
-from understudy.synthesizers.tabular.neural.latent_model import LatentModel
+from understudy.synthesizers.tabular.neural.learnt import Learnt
 from understudy.synthesizers.tabular.request import learnable_table, with_params
 from understudy.synthesizers.tabular.shape import Shape
 
-Made = TypeVar("Made", bound=LatentModel)
+Made = TypeVar("Made", bound=ConditionalModel)
 
 
-class LatentSynthesizer(ABC, Generic[Made]):
+class NeuralSynthesizer(ABC, Generic[Made]):
     """An engine before it has seen data; its fields are those of the dataclass that it is."""
 
     target: str | None
@@ -78,7 +78,7 @@ class LatentSynthesizer(ABC, Generic[Made]):
         else:
             learnt = self.learn_privately(dataset, spec, privacy, progress)
         identifiers = [c.name for c in spec.of_kind("identifier")]
-        return self.model_class()(
+        return self.model_class()(  # type: ignore[call-arg]
             config=self,
             rows=learnt.rows,
             assembly=Assembly(
@@ -90,7 +90,7 @@ class LatentSynthesizer(ABC, Generic[Made]):
                 identifiers=dataset.table.select(identifiers) if privacy is None else None,
             ),
             drawing=learnt.drawing,
-            arrays=learnt.arrays,
+            **({"arrays": learnt.arrays} if learnt.arrays else {}),
             private=privacy is not None and privacy.private,
             audit=learnt.audit,
             to_frame=None
