@@ -20,7 +20,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.sessions import SeededSession
 from understudy.synthesizers.registry import create
 
-ENGINES = ("marginals", "autoregressive", "ctgan", "tvae")
+ENGINES = ("marginals", "autoregressive", "ctgan", "tvae", "tabdiff")
 EPSILONS = (1.0, 3.0, 10.0)
 DELTA = 1e-5
 

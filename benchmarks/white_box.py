@@ -26,6 +26,9 @@ ROWS = 2_000
 BUDGET = Budget(1.0, 1e-5)
 TOO_LONG: Mapping[str, Mapping[str, Any]] = {
     "autoregressive": {"epochs": 200, "patience": 0},
+    "tvae": {"epochs": 300, "patience": 0},
+    "ctgan": {"epochs": 500, "patience": 0, "critic": 512, "width": 64, "matching": 0.0},
+    "tabdiff": {"epochs": 800, "patience": 0, "width": 384},
 }
 
 
