@@ -35,24 +35,22 @@ EMPTY = 1e-30
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network and what its tokens and scores mean; `tilt` and `gaps` go to its sampler."""
+    """A network and what its tokens and scores mean; `gaps` go to its sampler."""
 
     network: Network
     columns: Columns
     steps: Steps
-    tilt: Floats
     gaps: Gaps = field(default_factory=dict)
 
     @property
     def places(self) -> dict[str, Place]:
         return places_of(self.columns)
 
-    def sampler(self, rng: np.random.Generator, tilt: Floats | None = None) -> Sampler:
-        whole = self.tilt if tilt is None else tilt
+    def sampler(self, rng: np.random.Generator, bars: Floats | None = None) -> Sampler:
+        """`bars`, one number a class of every token, is added to the logits."""
         at = next(self.network.parameters()).device
-        return Sampler(
-            self.network, self.steps, rng, torch.from_numpy(whole).float().to(at), self.gaps
-        )
+        added = None if bars is None else torch.from_numpy(bars).float().to(at)
+        return Sampler(self.network, self.steps, rng, added, self.gaps)
 
     def draw(self, rows: int, admitted: Admitted, rng: np.random.Generator) -> FineCodes:
         """At most `rows` rows: those of so many that meet the conditions that select."""

@@ -1,4 +1,4 @@
-"""The diffusion model on disk: the folder of `neural.folder`, with groups, shares and tilts."""
+"""The diffusion model on disk: the folder of `neural.folder`, with codings and gaps."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from understudy.errors import FormatError
-from understudy.synthesizers.tabular.axis_files import Arrays
-from understudy.synthesizers.tabular.neural.coding import Coding
-from understudy.synthesizers.tabular.neural.coding_files import gaps_in
+from understudy.synthesizers.tabular.neural.coding_files import (
+    codings_in,
+    codings_out,
+    gaps_in,
+    gaps_out,
+)
 from understudy.synthesizers.tabular.neural.device import device_of
 from understudy.synthesizers.tabular.neural.folder import (
     Contents,
@@ -35,12 +38,7 @@ FORMAT = 1
 def save(model: TabDiffModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
     drawing = model.drawing
-    arrays: Arrays = {"tilt": drawing.tilt}
-    for i, column in enumerate(drawing.columns.values()):
-        arrays[f"{i}/group"], arrays[f"{i}/shares"] = column.coding.group, column.coding.shares
-    for (one, other), open_ in drawing.gaps.items():
-        if one < other:
-            arrays[f"gap/{one}/{other}"] = open_
+    arrays = {**codings_out(model.codings), **gaps_out(drawing.gaps)}
     network = drawing.network
     card = {
         "format": FORMAT,
@@ -66,11 +64,11 @@ def load(path: Path) -> TabDiffModel:
         found = read_folder(path, FORMAT)
         card = found.card
         config = TabDiffSynthesizer(**card["config"])
-        columns = {name: _column(i, found, name, path) for i, name in enumerate(found.axes)}
+        columns = {
+            name: Mixed(coding, card["free"][name])
+            for name, coding in codings_in(found, path).items()
+        }
         network = _network(columns, config.target, found.network, card["learnt"], path)
-        tilt = found.arrays["tilt"]
-        if len(tilt) != sum(network.layout.sizes):
-            raise FormatError(f"the model in {path} is damaged: its tilt is of other columns.")
         return TabDiffModel(
             config=config,
             rows=card["rows"],
@@ -79,20 +77,10 @@ def load(path: Path) -> TabDiffModel:
                 network.to(_device(config.device)),
                 columns,
                 Steps(**card["steps"]),
-                tilt,
                 gaps_in(found.arrays),
             ),
             private=card["private"],
         )
-
-
-def _column(i: int, found: Contents, name: str, path: Path) -> Mixed:
-    axis, group, shares = found.axes[name], found.arrays[f"{i}/group"], found.arrays[f"{i}/shares"]
-    if len(group) != axis.size or len(shares) != axis.size:
-        raise FormatError(f"the model in {path} is damaged: column {name!r} has other codes.")
-    return Mixed(
-        Coding(axis, group, shares, name in found.card["staged"]), found.card["free"][name]
-    )
 
 
 def _network(

@@ -36,13 +36,13 @@ def _drawn(model: TabDiffModel, table: pa.Table, seed: int) -> pa.Table:
         name: bool((column.axis.admitted(PRESENT) > 0).any())
         for name, column in drawing.columns.items()
     }
-    tilt = drawing.tilt + _present(drawing, makeable)
+    bars = _present(drawing, makeable)
     parts = []
     with on_threads(model.config.threads, seed):
         for number, start in enumerate(range(0, max(table.num_rows, 1), SHARD)):
             part = table.slice(start, SHARD)
             rng = stream(seed, "fill", number)
-            parts.append(_part(drawing, part, makeable, tilt, rng))
+            parts.append(_part(drawing, part, makeable, bars, rng))
     return pa.concat_tables(parts)
 
 
@@ -50,7 +50,7 @@ def _part(
     drawing: Drawing,
     part: pa.Table,
     makeable: dict[str, bool],
-    tilt: Floats,
+    bars: Floats,
     rng: np.random.Generator,
 ) -> pa.Table:
     state, fine = blank(drawing.network, part.num_rows), encoded(part, drawing.columns)
@@ -59,7 +59,7 @@ def _part(
         places = inner(rng, len(rows))
         drawing.know(state, column, drawing.places[name], fine[rows, i], rows, places)
     if part.num_rows:
-        drawing.sampler(rng, tilt).walk(state)
+        drawing.sampler(rng, bars).walk(state)
     made = drawing.fine(state)
     arrays = {}
     for i, (name, column) in enumerate(drawing.columns.items()):
@@ -73,7 +73,7 @@ def _part(
 
 def _present(drawing: Drawing, makeable: dict[str, bool]) -> Floats:
     """What bars missing cells: a number a class of every token, to be added to the logits."""
-    found = np.zeros(len(drawing.tilt))
+    found = np.zeros(sum(drawing.network.layout.sizes))
     starts = drawing.network.layout.starts
     for name, place in drawing.places.items():
         column = drawing.columns[name]

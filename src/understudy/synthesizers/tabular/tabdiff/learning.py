@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from understudy.data import Dataset
 from understudy.encoding.discrete import Floats
 from understudy.errors import EngineError
@@ -166,7 +164,7 @@ def _fitted(
         network.start_at(shares_of(columns), rows)
         fit(network.to(device_of(config.device)))
     steps = Steps(own.sampler_steps, own.churn, own.corrected)
-    return Drawing(network.requires_grad_(False), columns, steps, np.zeros(sum(layout.sizes)))
+    return Drawing(network.requires_grad_(False), columns, steps)
 
 
 def shares_of(columns: Columns) -> list[Floats]:

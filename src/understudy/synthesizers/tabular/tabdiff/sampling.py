@@ -76,8 +76,8 @@ def blank(network: Network, rows: int) -> State:
 class Sampler:
     """Draws rows of one network; all randomness comes from `rng`.
 
-    `tilt`, one number a class of every token, is added to the logits; `gaps` are pairs of classes
-    that exclude each other (see `autoregressive.gaps`).
+    `bars`, one number a class of every token, is added to the logits; `gaps` are pairs of classes
+    that exclude each other (see `neural.gaps`).
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class Sampler:
         network: Network,
         steps: Steps,
         rng: np.random.Generator,
-        tilt: Tensor | None = None,
+        bars: Tensor | None = None,
         gaps: Gaps | None = None,
     ) -> None:
-        self._network, self._steps, self._rng, self._tilt = network, steps, rng, tilt
+        self._network, self._steps, self._rng, self._bars = network, steps, rng, bars
         self._layout = network.layout
         self._device = next(network.parameters()).device
         self._owner = torch.tensor(self._layout.owner, dtype=torch.int64, device=self._device)
@@ -125,13 +125,13 @@ class Sampler:
 
     @torch.no_grad()
     def denoised(self, state: State, t: float) -> tuple[Tensor, Tensor]:
-        """Logits, tilted, and the slope dy / d angle = -F of the scores."""
+        """Logits, barred, and the slope dy / d angle = -F of the scores."""
         absent = absent_scores(self._layout, state.codes, state.hidden)
         shown = Shown(state.codes, state.hidden, state.scores, state.given, absent)
         at = torch.full((len(state.codes),), t, device=self._device)
         logits, outputs = self._network(shown, at)
         slope = torch.where(absent | state.given, 0.0, -outputs)
-        return logits if self._tilt is None else logits + self._tilt, slope
+        return logits if self._bars is None else logits + self._bars, slope
 
     def logits_of(self, state: State, logits: Tensor, rows: Tensor, j: int) -> Tensor:
         """float [rows, classes] of token `j`, from all tokens' logits of `rows`: what is seen of
