@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from understudy.cli.run import _racing
 from understudy.data import Dataset, read
-from understudy.errors import EngineError, MissingExtraError, PlanError
+from understudy.errors import EngineError, MissingExtraError, PlanError, SourceError
 from understudy.pipeline import race as module
 from understudy.pipeline import synthesize
 from understudy.pipeline.race import Race, Rules, measured, race
@@ -203,3 +204,22 @@ def test_a_run_tells_its_race_and_keeps_the_scores_inside(
 def test_a_plan_can_name_who_races() -> None:
     asked = Engine(name="auto", options={"seconds": 20, "engines": ["tree"]})
     assert Rules.of(asked.options) == Rules(20.0, ("tree",))
+
+
+def test_under_a_budget_a_rule_takes_the_place_of_the_race_and_is_told(tmp_path: Path) -> None:
+    run = synthesize(people(600), epsilon=5, engine="auto", seed=1, out=tmp_path / "run")
+    assert run.contents["engine"]["name"] == "marginals"
+    for public in (False, True):
+        assert "marginals, by rule" in render(run.contents, public=public)
+
+
+def test_too_few_units_to_race_on() -> None:
+    with pytest.raises(SourceError, match=r"parts the 8 units.*at least 10.*instead of auto"):
+        race(people(8), Rules())
+
+
+def test_time_for_a_race_is_taken_beside_a_plan_and_refused_where_nobody_races() -> None:
+    asked = Engine(name="auto", options={"engines": ["tree"]})
+    assert _racing(asked, 5.0).options == {"engines": ["tree"], "seconds": 5.0}
+    with pytest.raises(EngineError, match=r"'tree' runs alone"):
+        _racing(Engine(name="tree"), 5.0)

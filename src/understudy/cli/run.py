@@ -68,20 +68,32 @@ def run(
     from understudy.pipeline.costs import costs
     from understudy.pipeline.run import execute
     from understudy.release.white_box_lines import object_of
-    from understudy.schema.plan import dump_plan
+    from understudy.schema.plan import Engine, dump_plan, load_plan
 
     positive(rows)
-    request = {"target": target, "rows": rows, "seed": seed, "balance": parse_balance(balance)}
+    request: dict[str, Any] = {
+        "target": target,
+        "rows": rows,
+        "seed": seed,
+        "balance": parse_balance(balance),
+    }
     if releases is not None:
         request["releases"] = object_of(releases)
     is_plan = data_or_plan.endswith((".yaml", ".yml")) and Path(data_or_plan).is_file()
     if is_plan:
+        if seconds is not None:
+            request["engine"] = _racing(load_plan(Path(data_or_plan)).engine, seconds)
         plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request)
     else:
         source = Source(
             path=data_or_plan, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
         )
-        more = {**request, "engine": _engine(engine, seconds), "unit": unit}
+        asked = Engine(name=engine)
+        more = {
+            **request,
+            "engine": asked if seconds is None else _racing(asked, seconds),
+            "unit": unit,
+        }
         plan, data = _of_data(source, epsilon, no_dp, more)
     if plan_only:
         print(dump_plan(plan), end="")
@@ -93,19 +105,17 @@ def run(
     finish(done, json, junit)
 
 
-def _engine(name: str, seconds: float | None) -> Engine:
+def _racing(engine: Engine, seconds: float) -> Engine:
+    """`engine`, which must be the race, with so much time."""
     from understudy.errors import EngineError
-    from understudy.schema.plan import Engine
     from understudy.synthesizers.registry import AUTO
 
-    if seconds is None:
-        return Engine(name=name)
-    if name != AUTO:
+    if engine.name != AUTO:
         raise EngineError(
-            f"--seconds is for a race, and engine {name!r} runs alone. Add --engine auto, or leave "
-            "--seconds out."
+            f"--seconds is for a race, and engine {engine.name!r} runs alone. Take the engine auto "
+            "(--engine, or `engine:` in the plan), or leave --seconds out."
         )
-    return Engine(name=name, options={"seconds": seconds})
+    return engine.model_copy(update={"options": {**engine.options, "seconds": seconds}})
 
 
 def _of_plan(

@@ -17,7 +17,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from understudy.data import Dataset, Split, split
-from understudy.errors import EngineError, MissingExtraError, PlanError, UserError, suggest
+from understudy.data.splitting import FEWEST, units_of
+from understudy.errors import (
+    EngineError,
+    MissingExtraError,
+    PlanError,
+    SourceError,
+    UserError,
+    suggest,
+)
 from understudy.release.gate import DEFAULTS, decide
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.synthesizers.registry import configured, engines
@@ -98,6 +106,15 @@ class Race:
         return f"{told} ({others})." if others else f"{told}, alone."
 
 
+def by_rule(winner: str) -> dict[str, Any]:
+    """What a run under a budget tells in the place of a race; no row has a part in it."""
+    told = (
+        f"{winner}, by rule: under a budget a race between engines would have to be paid for, and "
+        "would leave its winner less."
+    )
+    return {"winner": winner, "entries": [], "sentence": told}
+
+
 class _Late(Exception):
     """The time is up."""
 
@@ -137,7 +154,13 @@ def race(
 
 
 def _parts(data: Dataset, seed: int) -> Split:
-    """The rows to learn from and two lots to judge on, parted by unit."""
+    """The rows to learn from and two lots to judge on, parted by unit; `SourceError` for few."""
+    units = units_of(data)
+    if units < FEWEST:
+        raise SourceError(
+            f"a race parts the {units} units to learn from once more, and takes at least {FEWEST}. "
+            "Name an engine instead of auto."
+        )
     if data.num_rows > ROWS:
         part = ROWS / data.num_rows
         data = split(data, seed=seed, shares=(part, 1 - part, 0.0)).train

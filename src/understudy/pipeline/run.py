@@ -16,7 +16,7 @@ from understudy.data.splitting import SHARES
 from understudy.data.writing import write_table
 from understudy.pipeline import private
 from understudy.pipeline.planning import check, engine_of, seed_of
-from understudy.pipeline.race import Rules, race
+from understudy.pipeline.race import Rules, by_rule, race
 from understudy.pipeline.rows import apart_from_real, fingerprint, preview, unbalanced
 from understudy.pipeline.store import DATABASE, RunStore
 from understudy.release.gate import Thresholds, decide
@@ -156,6 +156,14 @@ class Journey:
         # A rule that took the place of a race leaves nothing to race by.
         return name, {} if self.plan.engine.name == AUTO else dict(self.plan.engine.options)
 
+    def _raced(self, engine: str) -> dict[str, Any] | None:
+        """How the engine was chosen, where that was left to us."""
+        if self.plan.engine.name != AUTO:
+            return None
+        raced = engine_of(self.plan) == AUTO
+        found: dict[str, Any] = self.store.read_json(RACE) if raced else by_rule(engine)
+        return found
+
     def _fit(self, parts: Split) -> None:
         name, options = self._engine()
         engine = configured(
@@ -278,7 +286,7 @@ class Journey:
             "understudy": understudy.__version__,
             "seed": self.seed,
             "engine": {"name": name, "config": config},
-            "race": self.store.read_json(RACE) if engine_of(self.plan) == AUTO else None,
+            "race": self._raced(name),
             "releases": self.plan.releases,
             "privacy": self.store.read_json("work/privacy.json"),
             "source": {

@@ -78,9 +78,12 @@ def _privacy(privacy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _race(race: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Who raced and who won; the scores were computed on real rows and stay."""
+    """Who raced and who won, or by which rule there was no race; the scores were computed on real
+    rows and stay."""
     if not race:
         return None
+    if not race["entries"]:
+        return dict(race)
     entries = [_only(entry, "engine", "outcome") for entry in race["entries"]]
     return {"winner": race["winner"], "entries": entries}
 
