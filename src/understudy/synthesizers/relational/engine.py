@@ -1,0 +1,93 @@
+"""The relational engine: a whole database, structure first, its rows given what they hang on.
+
+    model = RelationalSynthesizer().fit(dataset)          # a Dataset of several tables
+    model.sample(5_000)                                   # 5,000 units with all that hangs on them
+
+Tables are made one after the other along their foreign keys (`graph`). A row is drawn by trees
+given the row it hangs on, that one's parents, the rows made before it for the same parent and its
+sibling before (`tables`), together with how many rows will hang on it. Tables with a clock are
+histories (`sequential`). Keys beside the one a table hangs on are matched by likeness, and every
+row is pointed at as often as its own count says (`pairing`). Tables that belong to nobody are kept.
+No privacy budget is kept here; see `private` for the engine that keeps one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.data import Dataset
+from understudy.data.ownership import ownership
+from understudy.errors import EngineError
+from understudy.runtime.progress import Progress, ProgressEvent, silent
+from understudy.schema import ForeignKey, Running, Schema
+from understudy.synthesizers.relational.cells import learnt_names
+from understudy.synthesizers.relational.context import context_of
+from understudy.synthesizers.relational.graph import Graph, graph_of
+from understudy.synthesizers.relational.model import RelationalModel
+from understudy.synthesizers.relational.pairing import Pairing, fit_pairing
+from understudy.synthesizers.relational.rows import Rows, real_rows
+from understudy.synthesizers.relational.tables import TableModel, fit_table
+from understudy.synthesizers.tabular.conditional import Growth
+from understudy.synthesizers.tabular.request import with_params
+
+SMALL = 200
+"""Rows up to which a table that belongs to nobody is looked up as a category."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationalSynthesizer:
+    """Configuration of the engine; every field is public and printed in the certificate.
+
+    `leaf`, `trees` and `features` are those of the tree engine.
+    """
+
+    seed: int = 0
+    trees: int = 3
+    leaf: int = 40
+    features: float = 0.8
+    workers: int = 1
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return asdict(self)
+
+    def set_params(self, **params: Any) -> RelationalSynthesizer:
+        return with_params(self, params, "relational")
+
+    def fit(
+        self, data: Any, *, privacy: Any = None, progress: Progress = silent
+    ) -> RelationalModel:
+        """Learns a database: a `Dataset`, or any folder or URL that `understudy.read` takes.
+
+        Raises `EngineError` when a privacy budget is asked for, `PlanError` for keys that run in a
+        circle without a beginning and for a unit that reaches too little.
+        """
+        if privacy is not None:
+            raise EngineError("the relational engine keeps no budget; it runs without DP only.")
+        from understudy.data import read
+
+        dataset = data if isinstance(data, Dataset) else read(data)
+        schema = dataset.schema
+        graph = graph_for(dataset)
+        learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
+        rows = real_rows(dataset, graph, learnt)
+        growth = Growth(trees=self.trees, leaf=self.leaf, features=self.features)
+        return RelationalModel(
+            config=self,
+            schema=schema,
+            graph=graph,
+            units=rows.size(schema.unit.table or graph.order[-1]),
+            sizes={name: rows.size(name) for name in graph.order},
+            reference={name: rows.cells[name] for name in graph.reference},
+            tables=self._tables(schema, rows, graph, growth, progress),
+            histories=self._histories(dataset, rows, graph, growth, progress),
+            pairings=self._pairings(rows, graph, growth, progress),
+            real={spec.name: dataset.tables[spec.name] for spec in schema.tables},
+        )
+
+    @staticmethod
+    def load(path: Path) -> RelationalModel:
+        """A model that `RelationalModel.save` wrote."""
+        return RelationalModel.load(path)

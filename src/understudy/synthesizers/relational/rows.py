@@ -1,0 +1,86 @@
+"""Rows of several tables while they are looked at or made: cells, and who points at whom by place.
+
+Keys are places in the parent's table here, real ones and made ones alike; their values come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.data import Dataset
+from understudy.synthesizers.relational.graph import Graph, Link
+
+Places = NDArray[np.int64]
+NOBODY = -1
+
+
+@dataclass
+class Rows:
+    """`cells` per table (keys left out), per link the parent's row of each row (-1 for an empty
+    key), and per link how many rows of the child each parent's row has, or is to have."""
+
+    cells: dict[str, pa.Table] = field(default_factory=dict)
+    parents: dict[str, Places] = field(default_factory=dict)
+    counts: dict[str, Places] = field(default_factory=dict)
+    wanted: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Of links still to be matched: which rows are to have a key."""
+    depths: dict[str, Places] = field(default_factory=dict)
+    """Of links within a table: how deep each row is to stand."""
+
+    def size(self, table: str) -> int:
+        return self.cells[table].num_rows
+
+    def degree(self, link: Link) -> Places:
+        """int64[parent rows]: how many rows point at each by `link`."""
+        found = self.parents[link.name]
+        return np.bincount(found[found >= 0], minlength=self.size(link.parent)).astype(np.int64)
+
+    def rank(self, link: Link) -> Places:
+        """int64[child rows]: how many rows of the same parent come before each."""
+        return ranks(self.parents[link.name])
+
+
+def ranks(group: Places) -> Places:
+    """The number of earlier rows with the same value, for each row."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    first = np.searchsorted(ordered, ordered, side="left")
+    found = np.empty(len(group), np.int64)
+    found[order] = np.arange(len(group)) - first
+    return found
+
+
+def real_rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ...]]) -> Rows:
+    """The rows of a dataset, their keys resolved; orphans count as empty keys."""
+    rows = Rows()
+    for name in graph.order:
+        rows.cells[name] = dataset.tables[name].select(list(learnt[name]))
+    for name in graph.order:
+        for link in graph.links[name]:
+            rows.parents[link.name] = resolved(dataset, link)
+            rows.counts[link.name] = rows.degree(link)
+    return rows
+
+
+def resolved(dataset: Dataset, link: Link) -> Places:
+    """int64[child rows]: the row of the parent that each key points at."""
+    child = key_of(dataset.tables[link.child], link.key.columns)
+    parent = key_of(dataset.tables[link.parent], link.key.references)
+    if child.type != parent.type:
+        child, parent = child.cast(pa.string()), parent.cast(pa.string())
+    found = pc.index_in(child, value_set=parent.combine_chunks())
+    found = pc.if_else(child.is_valid(), found, pa.scalar(None, pa.int32()))
+    return np.asarray(pc.fill_null(found, NOBODY).to_numpy(), np.int64)
+
+
+def key_of(table: pa.Table, columns: tuple[str, ...]) -> pa.ChunkedArray:
+    """One value per row for a key of any width; missing where any part is."""
+    if len(columns) == 1:
+        return table[columns[0]]
+    return pc.binary_join_element_wise(*(table[c].cast(pa.string()) for c in columns), "\x1f")
