@@ -22,7 +22,7 @@ from understudy.schema.constraints import (
     Sum,
     Unique,
 )
-from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table
+from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table, parse_unit
 
 __all__ = [
     "LEARNT_KINDS",
@@ -48,4 +48,5 @@ __all__ = [
     "Unique",
     "Unit",
     "one_table",
+    "parse_unit",
 ]
