@@ -115,9 +115,7 @@ class Cells:
         return self.space.backward(join_points(drawn, self.space.spec, self.types))
 
 
-def _within(
-    start: NDArray[np.int64], gap: NDArray[np.int64], latest: int
-) -> NDArray[np.int64]:
+def _within(start: NDArray[np.int64], gap: NDArray[np.int64], latest: int) -> NDArray[np.int64]:
     """`start + gap`, folded back where it lies beyond the last moment on record."""
     room = np.maximum(latest - start, 0)
     beyond = gap > room

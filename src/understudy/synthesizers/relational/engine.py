@@ -22,9 +22,9 @@ from understudy.data import Dataset
 from understudy.data.ownership import ownership
 from understudy.errors import EngineError
 from understudy.runtime.progress import Progress, ProgressEvent, silent
-from understudy.schema import ForeignKey, Running, Schema
+from understudy.schema import ForeignKey, Schema
 from understudy.synthesizers.relational.cells import learnt_names
-from understudy.synthesizers.relational.context import context_of
+from understudy.synthesizers.relational.events import EventModel, fit_events
 from understudy.synthesizers.relational.graph import Graph, graph_of
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Pairing, fit_pairing
@@ -91,3 +91,75 @@ class RelationalSynthesizer:
     def load(path: Path) -> RelationalModel:
         """A model that `RelationalModel.save` wrote."""
         return RelationalModel.load(path)
+
+    def _tables(
+        self, schema: Schema, rows: Rows, graph: Graph, growth: Growth, progress: Progress
+    ) -> dict[str, TableModel]:
+        found = {}
+        learnt = [
+            n for n in graph.order if n not in graph.reference and not _clocked(schema, graph, n)
+        ]
+        for i, name in enumerate(learnt):
+            progress(ProgressEvent("fit", i, len(graph.order), f"table {name!r}"))
+            found[name] = fit_table(
+                schema.table(name),
+                rows,
+                graph,
+                seed=self.seed,
+                growth=growth,
+                workers=self.workers,
+            )
+        return found
+
+    def _histories(
+        self, dataset: Dataset, rows: Rows, graph: Graph, growth: Growth, progress: Progress
+    ) -> dict[str, EventModel]:
+        found = {}
+        for name in graph.order:
+            if not _clocked(dataset.schema, graph, name):
+                continue
+            progress(ProgressEvent("fit", len(found), len(graph.order), f"histories of {name!r}"))
+            found[name] = fit_events(
+                dataset, rows, graph, name, seed=self.seed, growth=growth, workers=self.workers
+            )
+        return found
+
+    def _pairings(
+        self, rows: Rows, graph: Graph, growth: Growth, progress: Progress
+    ) -> dict[str, Pairing]:
+        found = {}
+        for name in graph.order:
+            for link in graph.of(name, "matched", "deferred"):
+                progress(ProgressEvent("fit", 0, 1, f"who points at whom by {link.name}"))
+                found[link.name] = fit_pairing(
+                    link, rows, graph, seed=self.seed, growth=growth, workers=self.workers
+                )
+        return found
+
+
+def graph_for(dataset: Dataset) -> Graph:
+    """In which order the tables of a dataset are made, and what its keys mean for that."""
+    schema = dataset.schema
+    hangs: Mapping[str, ForeignKey | None] = {}
+    if schema.unit.column is None:
+        reference = frozenset(spec.name for spec in schema.tables if spec.role == "reference")
+    else:
+        found = ownership(schema)
+        reference = found.reference
+        hangs = {
+            name: path[-1].key if path[-1].down else None
+            for name, path in found.paths.items()
+            if path
+        }
+    return graph_of(
+        schema,
+        reference=reference,
+        small={name for name in reference if dataset.tables[name].num_rows <= SMALL},
+        hangs=hangs,
+        late={spec.name for spec in schema.tables if spec.order_by is not None},
+    )
+
+
+def _clocked(schema: Schema, graph: Graph, name: str) -> bool:
+    """Whether a table is made as histories: it has a clock and hangs on another."""
+    return schema.table(name).order_by is not None and graph.primary(name) is not None

@@ -89,7 +89,7 @@ def graph_of(
         for name, spec in specs.items()
         if name not in reference
     }
-    return Graph(order, frozenset(reference), links | {name: () for name in reference})
+    return Graph(order, frozenset(reference), links | dict.fromkeys(reference, ()))
 
 
 def _primary(
@@ -160,9 +160,7 @@ def _ordered(
 def _ready(
     left: Iterable[str], done: Collection[str], needs: tuple[Mapping[str, set[str]], ...]
 ) -> str | None:
-    return next(
-        (name for name in left if all(need[name] <= set(done) for need in needs)), None
-    )
+    return next((name for name in left if all(need[name] <= set(done) for need in needs)), None)
 
 
 def _nullable(spec: Table, key: ForeignKey) -> bool:

@@ -30,12 +30,14 @@ class Keys:
     _made: dict[tuple[str, str], pa.ChunkedArray] = field(default_factory=dict)
 
     def table(self, name: str) -> pa.Table:
-        """All columns of a table, in the order and types of the source."""
+        """All columns of a table, in the order and types of the source; references as they are."""
         spec = self.schema.table(name)
         return pa.table({c: self.column(name, c) for c in spec.column_names})
 
     def column(self, table: str, name: str) -> pa.ChunkedArray:
         """One column; keys that point elsewhere follow the rows they point at."""
+        if table in self.graph.reference:
+            return self.real[table][name]
         if (table, name) not in self._made:
             found = self._column(table, name)
             self._made[table, name] = found.cast(self.real[table].schema.field(name).type)
@@ -79,9 +81,7 @@ class Keys:
             )
         return ranks(joint)
 
-    def _identifiers(
-        self, spec: Table, name: str, real: pa.ChunkedArray, size: int
-    ) -> pa.Array:
+    def _identifiers(self, spec: Table, name: str, real: pa.ChunkedArray, size: int) -> pa.Array:
         column = spec.column(name)
         if not isinstance(column, Identifier):
             column = Identifier(name=name)

@@ -59,12 +59,16 @@ class Feature:
 
 @dataclass(frozen=True)
 class Pairing:
-    """How rows find their parent by one link; without `features` by chance alone."""
+    """How rows find their parent by one link; without `features` by chance alone.
+
+    `total` says that every row of the parent is pointed at.
+    """
 
     link: Link
     features: tuple[Feature, ...]
     context: Predictors
     conditional: Conditional | None
+    total: bool
 
     def draw(self, rows: Rows, graph: Graph, seed: int) -> Places:
         """int64[child rows]: the parent's row of each, -1 for an empty key."""
@@ -177,18 +181,19 @@ def fit_pairing(
     """Learns by which features rows find their parent."""
     places = rows.parents[link.name]
     there = np.flatnonzero(places != NOBODY)
+    total = bool((rows.counts[link.name] > 0).all())
     around = _around(rows, graph, link)
     context = Predictors.fit(around)
     theirs = described(rows, graph, link.parent, depth=1)
     theirs = theirs.select([n for n in theirs.column_names if n[:1] != "#" and n])
     if len(there) < 2 * growth.leaf or theirs.num_columns == 0:
-        return Pairing(link, (), context, None)
+        return Pairing(link, (), context, None, total)
     parents = theirs.take(pa.array(places[there]))
     own = around.take(pa.array(there))
     x = context.matrix(own)
     features = _chosen(parents, own, x, seed, graph)
     if not features:
-        return Pairing(link, (), context, None)
+        return Pairing(link, (), context, None, total)
     wanted: dict[str, pa.ChunkedArray | pa.Array] = {}
     for feature in features:
         column = parents[feature.name]
@@ -205,7 +210,7 @@ def fit_pairing(
         order=tuple(wanted),
         workers=workers,
     )
-    return Pairing(link, tuple(features), context, conditional)
+    return Pairing(link, tuple(features), context, conditional, total)
 
 
 def _around(rows: Rows, graph: Graph, link: Link) -> pa.Table:
@@ -288,5 +293,3 @@ def _dependence(codes: CODES, x: NDArray[np.float32], seed: int) -> float:
     usual = float(np.max(np.bincount(codes[picked[half:]])) / half)
     gain = told - usual
     return gain if gain > 2 * np.sqrt(0.25 / half) else 0.0
-
-

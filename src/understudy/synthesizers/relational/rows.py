@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.data import Dataset
+from understudy.data.matching import links
 from understudy.synthesizers.relational.graph import Graph, Link
 
 Places = NDArray[np.int64]
@@ -41,9 +41,16 @@ class Rows:
         found = self.parents[link.name]
         return np.bincount(found[found >= 0], minlength=self.size(link.parent)).astype(np.int64)
 
-    def rank(self, link: Link) -> Places:
-        """int64[child rows]: how many rows of the same parent come before each."""
-        return ranks(self.parents[link.name])
+    def keep(self, graph: Graph, table: str, kept: Places) -> None:
+        """Leaves of `table` only the rows `kept`; nothing may point at it yet."""
+        self.cells[table] = self.cells[table].take(pa.array(kept))
+        for link in graph.links[table]:
+            for held in (self.parents, self.wanted, self.depths):
+                if link.name in held:
+                    held[link.name] = held[link.name][kept]
+        for link in graph.into(table, "primary", "matched", "deferred"):
+            if link.name in self.counts:
+                self.counts[link.name] = self.counts[link.name][kept]
 
 
 def ranks(group: Places) -> Places:
@@ -69,18 +76,8 @@ def real_rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ..
 
 
 def resolved(dataset: Dataset, link: Link) -> Places:
-    """int64[child rows]: the row of the parent that each key points at."""
-    child = key_of(dataset.tables[link.child], link.key.columns)
-    parent = key_of(dataset.tables[link.parent], link.key.references)
-    if child.type != parent.type:
-        child, parent = child.cast(pa.string()), parent.cast(pa.string())
-    found = pc.index_in(child, value_set=parent.combine_chunks())
-    found = pc.if_else(child.is_valid(), found, pa.scalar(None, pa.int32()))
-    return np.asarray(pc.fill_null(found, NOBODY).to_numpy(), np.int64)
-
-
-def key_of(table: pa.Table, columns: tuple[str, ...]) -> pa.ChunkedArray:
-    """One value per row for a key of any width; missing where any part is."""
-    if len(columns) == 1:
-        return table[columns[0]]
-    return pc.binary_join_element_wise(*(table[c].cast(pa.string()) for c in columns), "\x1f")
+    """int64[child rows]: the row of the parent that each key points at, the first of several."""
+    found = links(dataset.tables[link.child], dataset.tables[link.parent], link.key)
+    places = np.full(dataset.tables[link.child].num_rows, NOBODY, np.int64)
+    places[found.child[::-1]] = found.parent[::-1]
+    return places

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from understudy.runtime.random import stream
 from understudy.schema import Table
 from understudy.synthesizers.relational.cells import Cells, learnt_spec
 from understudy.synthesizers.relational.context import context_of, taken
-from understudy.synthesizers.relational.graph import Graph, Link
-from understudy.synthesizers.relational.hierarchy import depths
+from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows, ranks
+from understudy.synthesizers.relational.structure import ROW, settle, structure_of
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import (
     ABSENT,
@@ -30,11 +29,6 @@ from understudy.synthesizers.tabular.conditional import (
     Predictors,
     fit_conditional,
 )
-
-AGREEING = 0.2
-"""From this share on that a row looks up the same row as its context does, that is learnt."""
-ROW = "row"
-"""A column for tables that have nothing else to draw."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class TableModel:
             raise ValueError(f"table {self.name!r} was empty")  # its parents ask for no rows
         drawn = self._drawn(self.context.matrix(context), parents, primary is not None, seed)
         around = pa.table({n: taken(context[n], parents) for n in context.column_names})
-        self._settle(rows, graph, drawn, around)
+        settle(self.name, self.cells, self.agreeing, rows, graph, drawn, around)
 
     def _drawn(self, x: Floats, parents: Places, hanging: bool, seed: int) -> pa.Table:
         assert self.conditional is not None
@@ -95,29 +89,6 @@ class TableModel:
     def _nobody(self, x: Floats) -> Floats:
         return np.empty((0, x.shape[1] + 1 + len(self.siblings.names)), np.float32)
 
-    def _settle(self, rows: Rows, graph: Graph, drawn: pa.Table, around: pa.Table) -> None:
-        """Splits what was drawn into cells, counts, lookups and flags."""
-        assert self.cells is not None
-        for link in graph.into(self.name, "primary", "matched", "deferred"):
-            if f"#{link.name}" in drawn.column_names:
-                rows.counts[link.name] = drawn[f"#{link.name}"].to_numpy().astype(np.int64)
-        for link in graph.of(self.name, "lookup"):
-            rows.parents[link.name] = self._looked_up(link, drawn, around)
-        for link in graph.of(self.name, "matched", "deferred"):
-            rows.wanted[link.name] = _flags(drawn, f"?{link.name}")
-            if f"^{link.name}" in drawn.column_names:
-                rows.depths[link.name] = drawn[f"^{link.name}"].to_numpy().astype(np.int64)
-        own = [name for name in drawn.column_names if name[:1] not in "#@=?^" and name != ROW]
-        rows.cells[self.name] = self.cells.backward(drawn.select(own), around)
-
-    def _looked_up(self, link: Link, drawn: pa.Table, around: pa.Table) -> Places:
-        places = _places(drawn[f"@{link.name}"].cast(pa.int64()))
-        if link.name not in self.agreeing:
-            return places
-        theirs = _places(around[self.agreeing[link.name]])
-        same = _flags(drawn, f"={link.name}")
-        return np.where(same & (theirs != NOBODY), theirs, places)
-
 
 def fit_table(
     spec: Table, rows: Rows, graph: Graph, *, seed: int, growth: Growth, workers: int
@@ -138,7 +109,7 @@ def fit_table(
     around = pa.table({n: taken(context[n], parents) for n in context.column_names})
     cells = Cells.fit(table, learnt_spec(spec), around)
     modelled = cells.forward(table, around)
-    structure, agreeing = _structure(spec.name, rows, graph, around)
+    structure, agreeing = structure_of(spec.name, rows, graph, around)
     for name, column in structure.items():
         modelled = modelled.append_column(name, column)
     if modelled.num_columns == 0:
@@ -170,53 +141,3 @@ def _before(own: Floats, parents: Places) -> Floats:
     found = own[previous]
     found[rank == 0] = ABSENT
     return np.concatenate((rank[:, None].astype(np.float32), found), axis=1)
-
-
-def _structure(
-    table: str, rows: Rows, graph: Graph, around: pa.Table
-) -> tuple[dict[str, pa.Array], dict[str, str]]:
-    """Columns of structure by name, and which lookups agree with which column of the context."""
-    found: dict[str, pa.Array] = {}
-    agreeing: dict[str, str] = {}
-    for link in graph.of(table, "lookup"):
-        places = rows.parents[link.name]
-        other = _agreeing(link, places, graph, around)
-        if other is not None:
-            agreeing[link.name] = other
-            same = places == _places(around[other])
-            found[f"={link.name}"] = pa.array(same)
-            places = np.where(same, NOBODY, places)
-        found[f"@{link.name}"] = pa.array(places, mask=places == NOBODY).cast(pa.string())
-    for link in graph.of(table, "matched", "deferred"):
-        places = rows.parents[link.name]
-        if (places == NOBODY).any():
-            found[f"?{link.name}"] = pa.array(places != NOBODY)
-        depth = depths(places) if link.parent == table else None
-        if depth is not None:
-            found[f"^{link.name}"] = pa.array(depth)
-    for link in graph.into(table, "primary", "matched", "deferred"):
-        found[f"#{link.name}"] = pa.array(rows.counts[link.name])
-    return found, agreeing
-
-
-def _agreeing(link: Link, places: Places, graph: Graph, around: pa.Table) -> str | None:
-    best: tuple[float, str] | None = None
-    for links in graph.links.values():
-        for other in links:
-            name = f"@{other.name}"
-            if other.parent != link.parent or name not in around.column_names:
-                continue
-            share = float(np.mean(places == _places(around[name])))
-            if share >= AGREEING and (best is None or share > best[0]):
-                best = (share, name)
-    return None if best is None else best[1]
-
-
-def _places(column: pa.ChunkedArray) -> Places:
-    return np.asarray(column.fill_null(NOBODY).to_numpy(), np.int64)
-
-
-def _flags(drawn: pa.Table, name: str) -> NDArray[np.bool_]:
-    if name not in drawn.column_names:
-        return np.ones(drawn.num_rows, bool)
-    return np.asarray(drawn[name].fill_null(False).to_numpy(), bool)
