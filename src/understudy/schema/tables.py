@@ -78,6 +78,17 @@ class Table(Strict):
     def of_kind(self, *kinds: str) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind in kinds)
 
+    def loose(self, key: ForeignKey) -> tuple[str, ...]:
+        """Columns that can be emptied so that `key` points nowhere and nothing else is touched.
+
+        None for a key that must point somewhere.
+        """
+        others = [other.columns for other in self.foreign_keys if other != key]
+        taken = {*self.primary_key, *(name for columns in others for name in columns)}
+        return tuple(
+            name for name in key.columns if name not in taken and self.column(name).nullable
+        )
+
     @property
     def learnt(self) -> tuple[Column, ...]:
         """Columns an engine for tables models."""
