@@ -45,9 +45,12 @@ def numbered(spec: Table) -> tuple[str, ...]:
     )
 
 
-def learnt_spec(spec: Table) -> Table:
-    """The table of `learnt_names` alone, with the constraints that speak of nothing else."""
+def learnt_spec(spec: Table) -> Table | None:
+    """The table of `learnt_names` alone, with the constraints that speak of nothing else; None
+    where nothing is learnt, as of a table that only links others."""
     names = learnt_names(spec)
+    if not names:
+        return None
     rules = tuple(
         rule
         for rule in spec.constraints
@@ -56,11 +59,11 @@ def learnt_spec(spec: Table) -> Table:
     columns = tuple(column for column in spec.columns if column.name in names)
     return spec.model_copy(
         update={
-            "columns": columns or spec.columns,
+            "columns": columns,
             "primary_key": (),
             "foreign_keys": (),
             "order_by": None,
-            "constraints": rules if columns else (),
+            "constraints": rules,
         }
     )
 
@@ -78,14 +81,16 @@ class Anchor:
 class Cells:
     """The way from a table's cells to the columns that are modelled, and back."""
 
-    space: Reparametrisation
+    space: Reparametrisation | None
     types: pa.Schema
     anchors: tuple[Anchor, ...]
 
     @classmethod
-    def fit(cls, table: pa.Table, spec: Table, context: pa.Table) -> Cells:
+    def fit(cls, table: pa.Table, spec: Table | None, context: pa.Table) -> Cells:
         """`table` has the columns of `spec`, `context` a row for each of its rows."""
         types = table.schema.remove_metadata()
+        if spec is None:
+            return cls(None, types, ())
         space = Reparametrisation.fit(table, spec)
         anchors = tuple(
             anchor
@@ -96,6 +101,8 @@ class Cells:
         return cls(space, types, tuple(a for a in anchors if a.column in reshaped))
 
     def forward(self, table: pa.Table, context: pa.Table) -> pa.Table:
+        if self.space is None:
+            return table
         moved, _ = split_points(self.space.forward(table), self.space.spec)
         for anchor in self.anchors:
             own, gone = to_numbers(moved[anchor.column])
@@ -106,6 +113,8 @@ class Cells:
 
     def backward(self, drawn: pa.Table, context: pa.Table) -> pa.Table:
         """Cells of the source's types; dates are counted from the parent's again."""
+        if self.space is None:
+            return drawn
         for anchor in self.anchors:
             gap, gone = to_numbers(drawn[anchor.column])
             start, absent = to_numbers(context[anchor.of])

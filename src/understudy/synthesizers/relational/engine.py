@@ -8,7 +8,9 @@ given the row it hangs on, that one's parents, the rows made before it for the s
 sibling before (`tables`), together with how many rows will hang on it. Tables with a clock are
 histories (`sequential`). Keys beside the one a table hangs on are matched by likeness, and every
 row is pointed at as often as its own count says (`pairing`). Tables that belong to nobody are kept.
-No privacy budget is kept here; see `private` for the engine that keeps one.
+
+Under a budget the same order is kept, and rows are drawn from noisy tables instead of trees, by the
+marginal engine's core (`private`): structure, keys and cells of a unit in all tables are paid for.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from understudy.data import Dataset
 from understudy.data.ownership import ownership
-from understudy.errors import EngineError
+from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent, silent
-from understudy.schema import ForeignKey, Schema
+from understudy.schema import ForeignKey, Schema, Table
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.events import EventModel, fit_events
 from understudy.synthesizers.relational.graph import Graph, graph_of
@@ -50,6 +54,8 @@ class RelationalSynthesizer:
     features: float = 0.8
     workers: int = 1
 
+    private = True
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return asdict(self)
 
@@ -57,20 +63,26 @@ class RelationalSynthesizer:
         return with_params(self, params, "relational")
 
     def fit(
-        self, data: Any, *, privacy: Any = None, progress: Progress = silent
+        self, data: Any, *, privacy: Session | None = None, progress: Progress = silent
     ) -> RelationalModel:
         """Learns a database: a `Dataset`, or any folder or URL that `understudy.read` takes.
 
-        Raises `EngineError` when a privacy budget is asked for, `PlanError` for keys that run in a
-        circle without a beginning and for a unit that reaches too little.
+        With a session everything is asked through it, within its budget; how many rows of a unit
+        are learnt from is bought for tables for which the session does not say it. Raises
+        `PlanError` for keys that run in a circle without a beginning and for a unit that reaches
+        too little, `BudgetError` for a budget too small for this database.
         """
-        if privacy is not None:
-            raise EngineError("the relational engine keeps no budget; it runs without DP only.")
         from understudy.data import read
 
         dataset = data if isinstance(data, Dataset) else read(data)
         schema = dataset.schema
         graph = graph_for(dataset)
+        if privacy is None:
+            return self._open(dataset, graph, progress)
+        return self._private(dataset, graph, privacy, progress)
+
+    def _open(self, dataset: Dataset, graph: Graph, progress: Progress) -> RelationalModel:
+        schema = dataset.schema
         learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
         rows = real_rows(dataset, graph, learnt)
         growth = Growth(trees=self.trees, leaf=self.leaf, features=self.features)
@@ -78,13 +90,36 @@ class RelationalSynthesizer:
             config=self,
             schema=schema,
             graph=graph,
-            units=rows.size(schema.unit.table or graph.order[-1]),
+            private=False,
             sizes={name: rows.size(name) for name in graph.order},
-            reference={name: rows.cells[name] for name in graph.reference},
             tables=self._tables(schema, rows, graph, growth, progress),
             histories=self._histories(dataset, rows, graph, growth, progress),
             pairings=self._pairings(rows, graph, growth, progress),
-            real={spec.name: dataset.tables[spec.name] for spec in schema.tables},
+            types=_types(dataset),
+            real={spec.name: _keys(dataset, spec, graph) for spec in schema.tables},
+        )
+
+    def _private(
+        self, dataset: Dataset, graph: Graph, session: Session, progress: Progress
+    ) -> RelationalModel:
+        from understudy.synthesizers.relational.private.learning import learn
+
+        tables, histories, pairings = learn(dataset, graph, session, self.seed, progress)
+        reference = {name: dataset.tables[name] for name in graph.reference}
+        return RelationalModel(
+            config=self,
+            schema=dataset.schema,
+            graph=graph,
+            private=session.private,
+            sizes={
+                **{name: table.num_rows for name, table in reference.items()},
+                **{name: max(1, round(table.rows)) for name, table in tables.items()},
+            },
+            tables=tables,
+            histories=histories,
+            pairings=pairings,
+            types=_types(dataset),
+            real=reference,
         )
 
     @staticmethod
@@ -135,6 +170,19 @@ class RelationalSynthesizer:
                     link, rows, graph, seed=self.seed, growth=growth, workers=self.workers
                 )
         return found
+
+
+def _types(dataset: Dataset) -> dict[str, pa.Schema]:
+    return {name: table.schema.remove_metadata() for name, table in dataset.tables.items()}
+
+
+def _keys(dataset: Dataset, spec: Table, graph: Graph) -> pa.Table:
+    """What must not be made again: a table's identifiers and own keys; all of a reference table."""
+    table = dataset.tables[spec.name]
+    if spec.name in graph.reference:
+        return table
+    names = [c.name for c in spec.columns if c.kind == "identifier" or c.name in spec.primary_key]
+    return table.select(names)
 
 
 def graph_for(dataset: Dataset) -> Graph:

@@ -47,7 +47,8 @@ CLASSES = (
 
 def save(model: RelationalModel, path: Path) -> None:
     """Writes `path` as a whole or not at all."""
-    card = {"format": FORMAT, "engine": model.engine, "stamp": STAMP, "rows": model.units}
+    stamp = {} if model.private else {"stamp": STAMP}
+    card = {"format": FORMAT, "engine": model.engine, "rows": model.rows, **stamp}
     save_archive(path, card, replace(model, config=replace(model.config, workers=1)))
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.encoding import identifiers
+from understudy.encoding.invented import invent
 from understudy.runtime.random import stream
 from understudy.schema import Identifier, Schema, Table
 from understudy.synthesizers.relational.cells import numbered
@@ -20,11 +21,13 @@ from understudy.synthesizers.relational.rows import NOBODY, Rows, ranks
 
 @dataclass
 class Keys:
-    """Finishes tables: `real` holds per table the identifiers that must not be made again."""
+    """Finishes tables. `real` holds per table the identifiers that must not be made again, and
+    reference tables whole; where a table is not in it, nothing of it may be known."""
 
     schema: Schema
     graph: Graph
     rows: Rows
+    types: Mapping[str, pa.Schema]
     real: Mapping[str, pa.Table]
     seed: int
     _made: dict[tuple[str, str], pa.ChunkedArray] = field(default_factory=dict)
@@ -40,7 +43,7 @@ class Keys:
             return self.real[table][name]
         if (table, name) not in self._made:
             found = self._column(table, name)
-            self._made[table, name] = found.cast(self.real[table].schema.field(name).type)
+            self._made[table, name] = found.cast(self.types[table].field(name).type)
         return self._made[table, name]
 
     def _column(self, table: str, name: str) -> pa.ChunkedArray:
@@ -55,11 +58,9 @@ class Keys:
             return taken(self.column(link.parent, target), self.rows.parents[link.name])
         if name in numbered(spec):
             return pa.chunked_array([pa.array(self._numbers(spec, name) + 1)])
-        real = self.real[table][name]
-        column = spec.column(name)
-        if isinstance(column, Identifier) or name in spec.primary_key:
-            return pa.chunked_array([self._identifiers(spec, name, real, size)])
-        return pa.chunked_array([pa.nulls(size, real.type)])
+        if isinstance(spec.column(name), Identifier) or name in spec.primary_key:
+            return pa.chunked_array([self._identifiers(spec, name, size)])
+        return pa.chunked_array([pa.nulls(size, self.types[table].field(name).type)])
 
     def _pointing(self, table: str, name: str) -> Link | None:
         """The link whose key `name` is part of; one that is always there before one that may not
@@ -81,14 +82,18 @@ class Keys:
             )
         return ranks(joint)
 
-    def _identifiers(self, spec: Table, name: str, real: pa.ChunkedArray, size: int) -> pa.Array:
+    def _identifiers(self, spec: Table, name: str, size: int) -> pa.Array:
         column = spec.column(name)
         if not isinstance(column, Identifier):
             column = Identifier(name=name)
         rng = stream(self.seed, "identifier", spec.name, name)
-        if size == 0 or len(real) == 0:
-            return pa.nulls(size, real.type)
-        made = identifiers.make(column, real, size, rng)
+        kind = self.types[spec.name].field(name).type
+        if spec.name not in self.real:
+            made = invent(column, kind, size, rng)
+        elif size == 0 or self.real[spec.name].num_rows == 0:
+            return pa.nulls(size, kind)
+        else:
+            made = identifiers.make(column, self.real[spec.name][name], size, rng)
         in_time = spec.order_by is not None and name in spec.primary_key
         if in_time and pa.types.is_integer(made.type):
             return made.take(pc.array_sort_indices(made))

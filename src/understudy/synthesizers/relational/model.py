@@ -1,7 +1,7 @@
 """A fitted relational engine: makes databases of any size, with every key in its place.
 
-The model holds training values (leaf donors) and real identifiers: its folder is internal and no
-bundle takes it.
+Without a budget the model holds training values (leaf donors) and real identifiers: its folder is
+internal and no bundle takes it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from understudy.contracts import Shares
 from understudy.data import Dataset
 from understudy.errors import ConditionError
 from understudy.schema import Schema
+from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.distinct import without_repeats
 from understudy.synthesizers.relational.events import EventModel
 from understudy.synthesizers.relational.graph import Graph, Link
@@ -27,6 +28,9 @@ from understudy.synthesizers.relational.rows import Rows
 from understudy.synthesizers.relational.tables import TableModel
 
 if TYPE_CHECKING:
+    from understudy.synthesizers.relational.private.events import PrivateEvents
+    from understudy.synthesizers.relational.private.likeness import Likeness
+    from understudy.synthesizers.relational.private.tables import PrivateTable
     from understudy.synthesizers.relational.engine import RelationalSynthesizer
 
 SPARE = 1.05
@@ -34,26 +38,34 @@ SPARE = 1.05
 
 @dataclass(frozen=True)
 class RelationalModel:
-    """See the module's docstring. `units` is how many units were learnt from, `sizes` how many rows
-    each table had."""
+    """See the module's docstring.
+
+    `sizes` is how many rows each table had, by count or bought; `real` holds what must not be made
+    again, and reference tables whole. With `private` everything follows from paid answers.
+    """
 
     config: RelationalSynthesizer
     schema: Schema
     graph: Graph
-    units: int
+    private: bool
     sizes: Mapping[str, int]
-    reference: Mapping[str, pa.Table]
-    tables: Mapping[str, TableModel]
-    histories: Mapping[str, EventModel]
-    pairings: Mapping[str, Pairing]
+    tables: Mapping[str, TableModel | PrivateTable]
+    histories: Mapping[str, EventModel | PrivateEvents]
+    pairings: Mapping[str, Pairing | Likeness]
+    types: Mapping[str, pa.Schema]
     real: Mapping[str, pa.Table]
 
     engine = "relational"
-    holds_training_values = True
+
+    @property
+    def holds_training_values(self) -> bool:
+        return not self.private
 
     @property
     def rows(self) -> int:
-        return self.units
+        """Units: rows of the unit's table, or of the first table that is no reference."""
+        made = (name for name in self.graph.order if name not in self.graph.reference)
+        return self.sizes[self.schema.unit.table or next(made)]
 
     def sample(
         self,
@@ -77,8 +89,8 @@ class RelationalModel:
         if n < 1:
             raise ConditionError(f"asked for {n} units; ask for at least 1.")
         seed = self.config.seed if seed is None else seed
-        rows = self._rows(n / max(self.units, 1), seed, workers)
-        keys = Keys(self.schema, self.graph, rows, self.real, seed)
+        rows = self._rows(n / max(self.rows, 1), seed, workers)
+        keys = Keys(self.schema, self.graph, rows, self.types, self.real, seed)
         return Dataset(self.schema, {s.name: keys.table(s.name) for s in self.schema.tables})
 
     def save(self, path: Path) -> None:
@@ -97,8 +109,9 @@ class RelationalModel:
     def _rows(self, scale: float, seed: int, workers: int) -> Rows:
         rows = Rows()
         for name in self.graph.order:
-            if name in self.reference:
-                rows.cells[name] = self.reference[name]
+            if name in self.graph.reference:
+                names = learnt_names(self.schema.table(name))
+                rows.cells[name] = self.real[name].select(list(names))
             elif name in self.histories:
                 self.histories[name].draw(rows, self.graph, seed, workers)
             else:

@@ -75,7 +75,7 @@ class Pairing:
         rng = stream(seed, "pairing", self.link.name)
         slots = np.flatnonzero(rows.wanted[self.link.name])
         places = np.full(rows.size(self.link.child), NOBODY, np.int64)
-        capacity = _fitting(rows.counts[self.link.name], len(slots), rng)
+        capacity = fitting(rows.counts[self.link.name], len(slots), rng)
         if len(slots) == 0 or capacity.sum() == 0:
             return places
         candidates = np.repeat(np.arange(len(capacity)), capacity)
@@ -162,7 +162,7 @@ def _meeting(ours: CODES, theirs: CODES) -> tuple[Places, Places]:
     return np.flatnonzero(pairs), (theirs_first + ours_nth)[pairs]
 
 
-def _fitting(counts: Places, slots: int, rng: np.random.Generator) -> Places:
+def fitting(counts: Places, slots: int, rng: np.random.Generator) -> Places:
     """`counts` with as many ones more or less, by chance in proportion, as there are slots."""
     missing = slots - int(counts.sum())
     if missing == 0 or len(counts) == 0:

@@ -32,6 +32,10 @@ class Rows:
     """Of links still to be matched: which rows are to have a key."""
     depths: dict[str, Places] = field(default_factory=dict)
     """Of links within a table: how deep each row is to stand."""
+    likeness: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """By `~link~lookup`: whether the row to be matched is to look up what the context does."""
+    coded: dict[str, dict[str, NDArray[np.intp]]] = field(default_factory=dict)
+    """Under a budget: the codes of tables whose axes are known."""
 
     def size(self, table: str) -> int:
         return self.cells[table].num_rows
@@ -51,6 +55,8 @@ class Rows:
         for link in graph.into(table, "primary", "matched", "deferred"):
             if link.name in self.counts:
                 self.counts[link.name] = self.counts[link.name][kept]
+        if table in self.coded:
+            self.coded[table] = {n: codes[kept] for n, codes in self.coded[table].items()}
 
 
 def ranks(group: Places) -> Places:

@@ -18,7 +18,7 @@ from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.hierarchy import depths
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
 
-MARKS = "#@=?^"
+MARKS = "#@=?^~"
 AGREEING = 0.2
 """From this share on that a row looks up the same row as its context does, that is learnt."""
 ROW = "row"

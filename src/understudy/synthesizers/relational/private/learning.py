@@ -1,0 +1,69 @@
+"""A database through the private door: bounds first, then table by table along its keys."""
+
+from __future__ import annotations
+
+from understudy.data import Dataset
+from understudy.data.sharing import unshared
+from understudy.encoding.private_bins import Binned
+from understudy.privacy.session import Private, Session
+from understudy.privacy.units import bounded
+from understudy.runtime.progress import Progress, ProgressEvent
+from understudy.synthesizers.relational.cells import learnt_names
+from understudy.synthesizers.relational.graph import Graph
+from understudy.synthesizers.relational.private.bounds import chosen
+from understudy.synthesizers.relational.private.events import PrivateEvents
+from understudy.synthesizers.relational.private.likeness import Likeness
+from understudy.synthesizers.relational.private.parts import Parts
+from understudy.synthesizers.relational.private.tables import PrivateTable, fit_table
+from understudy.synthesizers.relational.rows import real_rows
+
+BOUNDS = 0.02
+"""Share of epsilon for choosing all bounds together."""
+UNIT, TABLE, EVENTS = 2.0, 1.0, 4.0
+"""What parts weigh: the unit's table, any other, a table of events."""
+
+
+def learn(
+    dataset: Dataset,
+    graph: Graph,
+    session: Session,
+    seed: int,
+    progress: Progress,
+) -> tuple[dict[str, PrivateTable], dict[str, PrivateEvents], dict[str, Likeness]]:
+    """Models of tables and of histories, and how keys are matched.
+
+    Bounds that the session states by table are public; all others are bought. Rows that hang on
+    two units are left out.
+    """
+    schema = dataset.schema
+    stated = session.rows_per_unit
+    declared = {} if isinstance(stated, int) else dict(stated)
+    names = tuple(name for name in graph.order if name not in graph.reference)
+    unit = schema.unit.table or names[0]
+    weights = {name: UNIT if name == unit else TABLE for name in names}
+    parts = Parts(session, sum(weights.values()) * (1 + BOUNDS))
+    single = Private(unshared(dataset), session)
+    open_ = tuple(name for name in names if name not in declared and name != unit)
+    bounds = {unit: 1, **declared}
+    if open_:
+        part = parts.part("bounds", sum(weights.values()) * BOUNDS, 1)
+        epsilon = BOUNDS * session.budget.epsilon / len(open_) ** 0.5
+        bounds |= chosen(single, open_, part, epsilon)
+    learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
+    seen = single.map(lambda d: real_rows(bounded(d, bounds), graph, learnt))
+    types = {name: dataset.tables[name].schema.remove_metadata() for name in names}
+    reference = {name: dataset.tables[name].num_rows for name in graph.reference}
+    axes: dict[str, dict[str, Binned]] = {name: {} for name in graph.reference}
+    tables: dict[str, PrivateTable] = {}
+    for i, name in enumerate(names):
+        progress(ProgressEvent("fit", i, len(names), f"table {name!r}"))
+        part = parts.part(name, weights[name], bounds[name])
+        tables[name], seen = fit_table(
+            schema, graph, name, types, reference, bounds, seen, axes, part, seed
+        )
+    pairings = {
+        link.name: Likeness(link, total=not link.nullable)
+        for name in names
+        for link in graph.of(name, "matched", "deferred")
+    }
+    return tables, {}, pairings
