@@ -75,7 +75,6 @@ class RelationalSynthesizer:
         from understudy.data import read
 
         dataset = data if isinstance(data, Dataset) else read(data)
-        schema = dataset.schema
         graph = graph_for(dataset)
         if privacy is None:
             return self._open(dataset, graph, progress)

@@ -28,10 +28,10 @@ from understudy.synthesizers.relational.rows import Rows
 from understudy.synthesizers.relational.tables import TableModel
 
 if TYPE_CHECKING:
+    from understudy.synthesizers.relational.engine import RelationalSynthesizer
     from understudy.synthesizers.relational.private.events import PrivateEvents
     from understudy.synthesizers.relational.private.likeness import Likeness
     from understudy.synthesizers.relational.private.tables import PrivateTable
-    from understudy.synthesizers.relational.engine import RelationalSynthesizer
 
 SPARE = 1.05
 

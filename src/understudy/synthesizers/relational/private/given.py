@@ -22,7 +22,7 @@ from understudy.privacy.mechanisms import Choice
 from understudy.privacy.session import Private
 from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.private.parts import Part
-from understudy.synthesizers.relational.rows import NOBODY, Places, ranks
+from understudy.synthesizers.relational.rows import NOBODY, Places
 from understudy.synthesizers.tabular.marginals.grain import owner, runs
 
 RANKS, GROUPS, COARSE = 3, 5, 16
