@@ -9,13 +9,14 @@ from typing import Any
 
 from understudy.contracts import Released
 from understudy.data import Dataset, read
+from understudy.data.roles import proposed_roles
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
 from understudy.pipeline.race import Rules
 from understudy.privacy.budget import Budget
 from understudy.privacy.spending import DELTA
 from understudy.release.gate import DEFAULTS, Thresholds
-from understudy.schema import Identifier, Schema, Unit
+from understudy.schema import Identifier, Schema, parse_unit
 from understudy.schema.plan import (
     DifferentialPrivacy,
     Engine,
@@ -58,6 +59,8 @@ def plan_for(
     schema = data.schema if unit is None else with_unit(data.schema, unit)
     if isinstance(privacy, DifferentialPrivacy):
         schema = as_private(schema)
+    elif schema.unit.column is not None and len(schema.tables) > 1:
+        schema, _ = proposed_roles(Dataset(schema, data.tables))
     return Plan(
         source=source or Source(path=path),
         data=schema,
@@ -71,21 +74,21 @@ def plan_for(
     )
 
 
-def with_unit(schema: Schema, column: str) -> Schema:
-    """`schema` with the entity that `column` names as the protected unit.
+def with_unit(schema: Schema, text: str) -> Schema:
+    """`schema` with the entity that `text` (`column`, or `table.column`) names as protected unit.
 
     Whatever names people is an identifier, made anew and never learnt.
     """
-    table = schema.table()
-    named = table.column(column)
+    unit = parse_unit(text, schema)
+    table = schema.table(unit.table)
+    named = table.column(str(unit.column))
     if named.kind != "identifier":
         why = "it names the protected unit"
         form = "key" if named.kind == "number" else "code"
         named = Identifier(
-            name=column, nullable=named.nullable, stored=named.stored, form=form, why=why
+            name=named.name, nullable=named.nullable, stored=named.stored, form=form, why=why
         )
-    columns = tuple(named if c.name == column else c for c in table.columns)
-    unit = Unit(of="entity", table=table.name, column=column)
+    columns = tuple(named if c.name == unit.column else c for c in table.columns)
     changed = schema.with_table(table.model_copy(update={"columns": columns}))
     return changed.model_copy(update={"unit": unit})
 

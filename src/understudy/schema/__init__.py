@@ -21,7 +21,7 @@ from understudy.schema.constraints import (
     Sum,
     Unique,
 )
-from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table
+from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table, parse_unit
 
 __all__ = [
     "LEARNT_KINDS",
@@ -46,4 +46,5 @@ __all__ = [
     "Unique",
     "Unit",
     "one_table",
+    "parse_unit",
 ]

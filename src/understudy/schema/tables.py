@@ -42,6 +42,11 @@ class Table(Strict):
         default=None, description="Column that orders an entity's rows in time."
     )
     constraints: tuple[Constraint, ...] = ()
+    role: Literal["owned", "reference"] | None = Field(
+        default=None,
+        description="owned: its rows belong to the units that point at them; reference: a public "
+        "lookup, the same whoever is in the data. Needed for a table that the unit points at.",
+    )
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Table:
@@ -113,6 +118,11 @@ class Schema(Strict):
                 for name in key.references:
                     target.column(name)
         if self.unit.column is not None:
+            if self.unit.table is None and len(names) > 1:
+                raise ValueError(
+                    f"the unit names column {self.unit.column!r} and no table. Add `table:`, one "
+                    f"of {', '.join(map(repr, names))}."
+                )
             self.table(self.unit.table).column(self.unit.column)
         return self
 
@@ -132,6 +142,33 @@ class Schema(Strict):
         return self.model_copy(
             update={"tables": tuple(table if t.name == table.name else t for t in self.tables)}
         )
+
+
+def parse_unit(text: str, schema: Schema) -> Unit:
+    """The entity that `table.column` names, or `column` where only one table has it.
+
+    Raises `PlanError` for a table that does not exist and for a column that several tables have,
+    `ColumnError` for a column that does not exist.
+    """
+    holding = [table.name for table in schema.tables if text in table.column_names]
+    if len(holding) == 1:
+        return Unit(of="entity", table=holding[0], column=text)
+    if holding:
+        choices = " or ".join(f"{name}.{text}" for name in holding)
+        raise PlanError(f"which {text!r} is the unit? {len(holding)} tables have it: {choices}.")
+    # A table's name may hold points, and so may a column's.
+    for table in schema.tables:
+        if text.startswith(f"{table.name}."):
+            column = table.column(text.removeprefix(f"{table.name}."))
+            return Unit(of="entity", table=table.name, column=column.name)
+    if len(schema.tables) == 1:
+        raise ColumnError.unknown(text, schema.table().column_names, table=schema.table().name)
+    keyed = [f"{t.name}.{t.primary_key[0]}" for t in schema.tables if len(t.primary_key) == 1]
+    every = [f"{t.name}.{name}" for t in schema.tables for name in t.column_names]
+    near = suggest(text, every)
+    if near.startswith("Known"):
+        near = suggest(text, keyed or every)
+    raise PlanError(f"no table and column {text!r} to protect: write TABLE.COLUMN. {near}")
 
 
 def one_table(name: str, columns: Iterable[Column], unit: Unit | None = None) -> Schema:
