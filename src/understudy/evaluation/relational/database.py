@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.data.dataset import Dataset
+from understudy.data.matching import links
 from understudy.data.ownership import entity_of
 from understudy.errors import SourceError
 from understudy.evaluation.samples import ROLES, Feature, align, collect
@@ -84,11 +84,8 @@ def database(
             schema,
             {t.name: align(given.tables[t.name], train.tables[t.name]) for t in schema.tables},
         )
-        found = numbered(entity_of(aligned))
-        data[role], entity[role] = _capped(aligned, found, role, seed, notes)
-    without = frozenset(
-        name for name in train.tables if len(entity["train"][name]) and entity["train"][name][0] < 0
-    )
+        data[role], entity[role] = _capped(aligned, entities(aligned), role, seed, notes)
+    without = frozenset(t.name for t in schema.tables if t.name not in entity_of(train))
     if len(without) == len(schema.tables):
         raise SourceError(
             "no table has rows that belong to an entity, so real samples cannot be parted by "
@@ -112,6 +109,13 @@ def coded(spec: Table, data: Mapping[str, Dataset]) -> tuple[Feature, ...]:
     schema = Schema(tables=(bare,), unit=Unit())
     parts = (Dataset.single(schema, data[role].tables[spec.name]) for role in ROLES)
     return collect(*parts, seed=0, most=None).features
+
+
+def entities(data: Dataset) -> dict[str, Rows]:
+    """The entity of each row of every table, numbered from 0; -1 for rows that have none."""
+    found = entity_of(data)
+    rows = {name: np.full(table.num_rows, -1) for name, table in data.tables.items()}
+    return numbered({**rows, **found})
 
 
 def count(entity: Mapping[str, Rows]) -> int:
@@ -139,20 +143,11 @@ def only(
 
 
 def parent_rows(child: pa.Table, parent: pa.Table, key: ForeignKey) -> Rows:
-    """The row of `parent` that each row of `child` points at; -1 where empty or not found."""
-    wanted = _key(parent, key.references)
-    asked = _key(child, key.columns)
-    if asked.type != wanted.type:
-        asked = asked.cast(wanted.type, safe=False)
-    found = pc.index_in(asked, value_set=wanted.combine_chunks(), skip_nulls=True)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(), np.int64)
-
-
-def _key(table: pa.Table, columns: tuple[str, ...]) -> pa.ChunkedArray:
-    if len(columns) == 1:
-        return table[columns[0]]
-    parts = [table[name].cast(pa.string()) for name in columns]
-    return pc.binary_join_element_wise(*parts, "\x1f")
+    """The (first) row of `parent` that each row of `child` points at; -1 for none."""
+    found = links(child, parent, key)
+    rows = np.full(child.num_rows, -1, np.int64)
+    rows[found.child[::-1]] = found.parent[::-1]
+    return rows
 
 
 def _links(data: Mapping[str, Dataset], schema: Schema) -> tuple[Link, ...]:

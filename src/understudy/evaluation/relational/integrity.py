@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow.compute as pc
 
 from understudy.contracts import Measurement
 from understudy.data.dataset import Dataset
+from understudy.data.matching import pointing
 from understudy.evaluation.relational.comparing import Items
 from understudy.evaluation.relational.database import Database, parent_rows
 
@@ -49,9 +49,7 @@ def foreign_keys(data: Dataset) -> list[KeyCheck]:
     for spec in data.schema.tables:
         table = data.tables[spec.name]
         for key in spec.foreign_keys:
-            complete = np.ones(table.num_rows, bool)
-            for name in key.columns:
-                complete &= table[name].is_valid().to_numpy()
+            complete = pointing(table, key)
             rows = parent_rows(table, data.tables[key.table], key)
             broken = int((complete & (rows < 0)).sum())
             found.append(KeyCheck(spec.name, key.columns, key.table, int(complete.sum()), broken))
@@ -94,9 +92,7 @@ def empty_keys(base: Database) -> list[Items]:
     found = []
     for link in base.links:
         empty = {
-            role: np.any(
-                [data.tables[link.child][c].is_null().to_numpy() for c in link.key.columns], axis=0
-            ).astype(np.int64)
+            role: (~pointing(data.tables[link.child], link.key)).astype(np.int64)
             for role, data in base.data.items()
         }
         if any(mask.any() for mask in empty.values()):
