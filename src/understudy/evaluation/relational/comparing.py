@@ -131,9 +131,7 @@ class Compared:
         if not len(self):
             return []
         found = (
-            summary(
-                name, self.values, self.replicates, self.floors, self.entities, meaning, unit
-            ),
+            summary(name, self.values, self.replicates, self.floors, self.entities, meaning, unit),
             summary(
                 f"{name}{HOLDOUT}",
                 means(self.held),
@@ -198,10 +196,7 @@ def _compare(one: Statistic, draws: Draws) -> tuple[float, Floats, Floats, Float
     def against_holdout(role: str) -> Floats:
         sample = [one.of(role, weights) for weights in draws.even[role]]
         return np.array(
-            [
-                one.distance(held[k % len(held)], sample[k % len(sample)])
-                for k in range(REPEATS)
-            ]
+            [one.distance(held[k % len(held)], sample[k % len(sample)]) for k in range(REPEATS)]
         )
 
     return (

@@ -67,9 +67,7 @@ def primary_keys(data: Dataset) -> list[KeyCheck]:
         complete = keys.drop_null()
         counted = complete.group_by(list(spec.primary_key)).aggregate([([], "count_all")])
         once = pc.sum(pc.equal(counted["count_all"], 1)).as_py() or 0
-        found.append(
-            KeyCheck(spec.name, spec.primary_key, None, len(keys), len(keys) - int(once))
-        )
+        found.append(KeyCheck(spec.name, spec.primary_key, None, len(keys), len(keys) - int(once)))
     return found
 
 

@@ -58,7 +58,9 @@ def workload(
         for role in ("holdout", "synthetic", "train")
     }
     errors, floors = (
-        np.array([error(q, a, b) for q, a, b in zip(queries, answers["holdout"], made, strict=True)])
+        np.array(
+            [error(q, a, b) for q, a, b in zip(queries, answers["holdout"], made, strict=True)]
+        )
         for made in (answers["synthetic"], answers["train"])
     )
     known = np.isfinite(errors) & np.isfinite(floors)
@@ -81,9 +83,7 @@ def _measured(
     name: str, share: float, errors: Floats, floors: Floats, picked: np.ndarray
 ) -> Measurement:
     low, high = np.quantile(np.quantile(errors[picked], share, axis=1), [0.025, 0.975])
-    floor_low, floor_high = np.quantile(
-        np.quantile(floors[picked], share, axis=1), [0.025, 0.975]
-    )
+    floor_low, floor_high = np.quantile(np.quantile(floors[picked], share, axis=1), [0.025, 0.975])
     return Measurement(
         f"{name}{HOLDOUT}",
         float(np.quantile(errors, share)),

@@ -79,9 +79,7 @@ def _of(found: Histories, draws: Draws) -> Sequences:
 
 def _drawing(one: Items, draws: Draws) -> dict[str, Any]:
     """Shares of train and synthetic; ordered cells in at most `MOST_BARS` bars of equal shares."""
-    shares = {
-        role: one.of(role, draws.everyone[role]) for role in ("train", "synthetic")
-    }
+    shares = {role: one.of(role, draws.everyone[role]) for role in ("train", "synthetic")}
     if one.ordered and one.size > MOST_BARS:
         bar = np.minimum((np.cumsum(shares["train"]) * MOST_BARS).astype(int), MOST_BARS - 1)
         shares = {role: np.bincount(bar, found, MOST_BARS) for role, found in shares.items()}

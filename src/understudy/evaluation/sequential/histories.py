@@ -68,9 +68,7 @@ class Histories:
     @property
     def numbers(self) -> list[Feature]:
         """Numeric columns other than the clock."""
-        return [
-            f for f in self.features.values() if f.numeric and f.name != self.spec.order_by
-        ]
+        return [f for f in self.features.values() if f.numeric and f.name != self.spec.order_by]
 
     @property
     def kind(self) -> Feature | None:

@@ -71,9 +71,7 @@ def _since_same(found: Histories, role: str) -> Floats:
     kinds, history, times = found.kinds(role), found.history[role], found.times[role]
     order = np.lexsort((np.arange(len(times)), kinds, history))
     same = np.zeros(len(order), bool)
-    same[1:] = (history[order][1:] == history[order][:-1]) & (
-        kinds[order][1:] == kinds[order][:-1]
-    )
+    same[1:] = (history[order][1:] == history[order][:-1]) & (kinds[order][1:] == kinds[order][:-1])
     steps = np.concatenate([[np.nan], np.diff(times[order])]) if len(order) else times
     since = np.full(len(order), np.nan)
     since[order] = np.where(same, steps, np.nan)
