@@ -7,6 +7,7 @@ parent become the time since it, so that a loan cannot come before its account.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from understudy.encoding.points import join_points, split_points
 from understudy.schema import Running, Table, Unique
 from understudy.schema.constraints import columns_of
 
+Times = NDArray[np.int64]
 ALWAYS = 0.9999
 """Share of rows that must not lie before a date of the parent for the rule to be believed."""
 
@@ -70,11 +72,25 @@ def learnt_spec(spec: Table) -> Table | None:
 
 @dataclass(frozen=True)
 class Anchor:
-    """`column` is learnt as the time since `of`, a column of the context."""
+    """`column` is learnt as the time since `of`, a column of the context; with `share`, as a share
+    of the time from there to the `latest` moment on record."""
 
     column: str
     of: str
     latest: int
+    share: bool = False
+
+    def forward(self, when: Times, start: Times) -> Times | NDArray[np.float64]:
+        gap = when - start
+        return gap / np.maximum(self.latest - start, 1) if self.share else gap
+
+    def backward(self, learnt: NDArray[np.generic], start: Times) -> Times:
+        room = np.maximum(self.latest - start, 0)
+        if self.share:
+            return start + np.rint(learnt * room).astype(np.int64)
+        gap = learnt.astype(np.int64)
+        # Folded back where it lies beyond the last moment on record.
+        return start + np.where(gap > room, np.remainder(gap, room + 1), gap)
 
 
 @dataclass(frozen=True)
@@ -107,8 +123,8 @@ class Cells:
         for anchor in self.anchors:
             own, gone = to_numbers(moved[anchor.column])
             start, absent = to_numbers(context[anchor.of])
-            gap = pa.array(own.astype(np.int64) - start.astype(np.int64), mask=gone | absent)
-            moved = _with(moved, anchor.column, gap)
+            gap = anchor.forward(own.astype(np.int64), start.astype(np.int64))
+            moved = _with(moved, anchor.column, pa.array(gap, mask=gone | absent))
         return moved
 
     def backward(self, drawn: pa.Table, context: pa.Table) -> pa.Table:
@@ -118,18 +134,10 @@ class Cells:
         for anchor in self.anchors:
             gap, gone = to_numbers(drawn[anchor.column])
             start, absent = to_numbers(context[anchor.of])
-            when = _within(start.astype(np.int64), gap.astype(np.int64), anchor.latest)
+            when = anchor.backward(gap, start.astype(np.int64))
             kind = self.types.field(anchor.column).type
             drawn = _with(drawn, anchor.column, from_numbers(when, gone | absent, kind))
         return self.space.backward(join_points(drawn, self.space.spec, self.types))
-
-
-def _within(start: NDArray[np.int64], gap: NDArray[np.int64], latest: int) -> NDArray[np.int64]:
-    """`start + gap`, folded back where it lies beyond the last moment on record."""
-    room = np.maximum(latest - start, 0)
-    beyond = gap > room
-    folded = np.where(beyond, np.remainder(gap, room + 1), gap)
-    return start + folded
 
 
 def _anchor(name: str, column: pa.ChunkedArray, context: pa.Table) -> Anchor | None:
@@ -137,7 +145,8 @@ def _anchor(name: str, column: pa.ChunkedArray, context: pa.Table) -> Anchor | N
     if not (pa.types.is_date(column.type) or pa.types.is_timestamp(column.type)):
         return None
     own, gone = to_numbers(column)
-    best: tuple[float, str] | None = None
+    latest = int(own[~gone].max(initial=0))
+    best: tuple[float, Anchor] | None = None
     for other in context.column_names:
         if context.schema.field(other).type != column.type:
             continue
@@ -145,12 +154,22 @@ def _anchor(name: str, column: pa.ChunkedArray, context: pa.Table) -> Anchor | N
         both = ~(gone | absent)
         if both.sum() < 0.5 * len(own):
             continue
-        gap = own[both].astype(np.int64) - start[both].astype(np.int64)
+        since, when = start[both].astype(np.int64), own[both].astype(np.int64)
+        gap = when - since
         if np.mean(gap >= 0) >= ALWAYS and (best is None or gap.mean() < best[0]):
-            best = (float(gap.mean()), other)
-    if best is None:
-        return None
-    return Anchor(name, best[1], int(own[~gone].max()))
+            whole, part = (Anchor(name, other, latest, share) for share in (False, True))
+            freer = _tied(part.forward(when, since), since) < _tied(gap, since)
+            best = (float(gap.mean()), part if freer else whole)
+    return None if best is None else best[1]
+
+
+def _tied(values: NDArray[Any], start: Times) -> float:
+    """How much a way of telling the time still depends on where it starts (rank correlation)."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(values) == 0 or np.ptp(start) == 0:
+        return 0.0
+    return abs(float(spearmanr(values, start).statistic))
 
 
 def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from understudy.encoding.constraints import Reparametrisation
+from understudy.encoding.points import split_points
 from understudy.schema import Boolean, Category, Column, Number, Schema, Table
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.relational.cells import Anchor, Cells, learnt_spec
@@ -92,7 +93,7 @@ def flat_of(
 ) -> Flat:
     """From public things alone: `reference` has the sizes of public tables, `bounds` how many rows
     of a unit each table may have, `dates` the types of the context's date columns."""
-    cells, modelled = _cells(learnt_spec(schema.table(name)), types, dates)
+    cells, modelled, kinds = _cells(learnt_spec(schema.table(name)), types, dates)
     columns: list[Column] = list(modelled)
     agreeing: dict[str, str] = {}
     for link in graph.of(name, "lookup"):
@@ -118,36 +119,31 @@ def flat_of(
     if not columns:
         columns.append(Number(name="row", integer=True, minimum=0, maximum=0, nullable=False))
     spec = Table(name=name, columns=tuple(columns))
-    kinds = {c.name: modelled_type(c, cells, types) for c in columns if c.name != GIVEN}
+    kinds |= {c.name: stored_type(c) for c in columns if c.name not in (*kinds, GIVEN)}
     return Flat(name, cells, spec, pa.schema(list(kinds.items())), agreeing)
-
-
-def modelled_type(column: Column, cells: Cells, types: pa.Schema) -> pa.DataType:
-    if column.name in {anchor.column for anchor in cells.anchors}:
-        return pa.int64()
-    if column.name in types.names:
-        return types.field(column.name).type
-    return stored_type(column)
 
 
 def _cells(
     learnt: Table | None, types: pa.Schema, dates: Mapping[str, pa.DataType]
-) -> tuple[Cells, list[Column]]:
+) -> tuple[Cells, list[Column], dict[str, pa.DataType]]:
     """Dates are counted from the first date of the row they hang on, whatever the rows say."""
     if learnt is None:
-        return Cells(None, pa.schema([]), ()), []
+        return Cells(None, pa.schema([]), ()), [], {}
     kept = pa.schema([types.field(name) for name in learnt.column_names])
     space = Reparametrisation.fit(kept.empty_table(), learnt)
+    empty, shaped = split_points(space.forward(kept.empty_table()), space.spec)
+    found = {column.name: empty.schema.field(column.name).type for column in shaped.columns}
     anchors = []
     modelled: list[Column] = []
-    for column in space.spec.columns:
-        of = next((n for n, kind in dates.items() if kind == types.field(column.name).type), None)
+    for column in shaped.columns:
+        of = next((n for n, kind in dates.items() if kind == found[column.name]), None)
         if column.kind != "datetime" or of is None:
             modelled.append(column)
             continue
         anchors.append(Anchor(column.name, of, FAR))
         modelled.append(Number(name=column.name, integer=True, nullable=column.nullable))
-    return Cells(space, kept, tuple(anchors)), modelled
+        found[column.name] = pa.int64()
+    return Cells(space, kept, tuple(anchors)), modelled, found
 
 
 def _agreeing(graph: Graph, link: Link) -> str | None:

@@ -152,7 +152,7 @@ def _with_class(types: pa.Schema, classes: int) -> pa.Schema:
 
 def _coded(rows: Rows, model: PrivateTable, graph: Graph) -> Rows:
     name = model.flat.name
-    table = model.shape.forward(model.flat.of(rows, graph, _around(rows, graph, name)))
+    table = model.flat.of(rows, graph, _around(rows, graph, name))
     codes = {n: axis.encode(table[n]) for n, axis in model.axes.items() if n != GIVEN}
     return replace(rows, coded={**rows.coded, name: codes})
 
