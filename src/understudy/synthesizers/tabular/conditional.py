@@ -145,15 +145,20 @@ class Conditional:
         """All drawn columns, in the order in which they were handed to `fit`."""
         return pa.table({name: self.column(rows, name) for name in self.names})
 
-    def numbers(self, rows: Rows, name: str) -> NDArray[np.float64]:
-        """A drawn number as float64; not-a-number where missing."""
+    def exact(self, rows: Rows, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A drawn number in the type of `to_numbers`, and a mask of what is missing."""
         codec, codes = self.codecs[name], rows.codes[name]
         if isinstance(codec, Ranks):
-            return np.where(codes < 0, np.nan, rows.values[name].astype(np.float64))
+            return rows.values[name], codes < 0
         numbers, _ = to_numbers(codec.values)
         if len(numbers) == 0:
-            return np.full(len(codes), np.nan)
-        return np.where(codes < 0, np.nan, numbers.astype(np.float64)[np.maximum(codes, 0)])
+            return np.zeros(len(codes)), np.ones(len(codes), bool)
+        return numbers[np.maximum(codes, 0)], codes < 0
+
+    def numbers(self, rows: Rows, name: str) -> NDArray[np.float64]:
+        """A drawn number as float64; not-a-number where missing."""
+        values, missing = self.exact(rows, name)
+        return np.where(missing, np.nan, values.astype(np.float64))
 
 
 def fit_conditional(
