@@ -29,7 +29,7 @@ from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.schema import ForeignKey, Schema, Table
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.events import EventModel, fit_events
-from understudy.synthesizers.relational.graph import Graph, graph_of
+from understudy.synthesizers.relational.graph import Graph, graph_of, has_clock
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Pairing, fit_pairing
 from understudy.synthesizers.relational.rows import Rows, real_rows
@@ -113,6 +113,7 @@ class RelationalSynthesizer:
             sizes={
                 **{name: table.num_rows for name, table in reference.items()},
                 **{name: max(1, round(table.rows)) for name, table in tables.items()},
+                **{name: max(1, round(events.rows)) for name, events in histories.items()},
             },
             tables=tables,
             histories=histories,
@@ -131,7 +132,7 @@ class RelationalSynthesizer:
     ) -> dict[str, TableModel]:
         found = {}
         learnt = [
-            n for n in graph.order if n not in graph.reference and not _clocked(schema, graph, n)
+            n for n in graph.order if n not in graph.reference and not has_clock(schema, graph, n)
         ]
         for i, name in enumerate(learnt):
             progress(ProgressEvent("fit", i, len(graph.order), f"table {name!r}"))
@@ -150,7 +151,7 @@ class RelationalSynthesizer:
     ) -> dict[str, EventModel]:
         found = {}
         for name in graph.order:
-            if not _clocked(dataset.schema, graph, name):
+            if not has_clock(dataset.schema, graph, name):
                 continue
             progress(ProgressEvent("fit", len(found), len(graph.order), f"histories of {name!r}"))
             found[name] = fit_events(
@@ -205,8 +206,3 @@ def graph_for(dataset: Dataset) -> Graph:
         hangs=hangs,
         late={spec.name for spec in schema.tables if spec.order_by is not None},
     )
-
-
-def _clocked(schema: Schema, graph: Graph, name: str) -> bool:
-    """Whether a table is made as histories: it has a clock and hangs on another."""
-    return schema.table(name).order_by is not None and graph.primary(name) is not None

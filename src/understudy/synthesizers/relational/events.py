@@ -40,7 +40,7 @@ class EventModel:
         assert self.cells is not None
         context = context_of(rows, graph, primary)
         drawn, entity = self.histories.draw(context, seed=seed, workers=workers)
-        order = np.argsort(_moments(drawn[self.histories.clock]), kind="stable")
+        order = np.argsort(_moments(drawn[self.histories.clock.name]), kind="stable")
         drawn, entity = drawn.take(pa.array(order)), entity[order]
         rows.parents[primary.name] = entity
         around = pa.table({n: taken(context[n], entity) for n in context.column_names})

@@ -165,3 +165,8 @@ def _ready(
 
 def _nullable(spec: Table, key: ForeignKey) -> bool:
     return any(spec.column(name).nullable for name in key.columns)
+
+
+def has_clock(schema: Schema, graph: Graph, name: str) -> bool:
+    """Whether a table is made as histories: it has a clock and hangs on another."""
+    return schema.table(name).order_by is not None and graph.primary(name) is not None

@@ -19,7 +19,7 @@ from understudy.synthesizers.relational.private.parts import Part
 
 GRID = tuple(1 << k for k in range(11))
 COVERED = 0.9
-"""Share of units that should keep all their rows."""
+"""Share of the units with any rows that should keep them all."""
 STEP = 4.0
 """A larger bound must save so many units, in units of 1 / epsilon, to be worth its noise."""
 
@@ -52,5 +52,6 @@ def rows_of_units(dataset: Dataset) -> dict[str, np.ndarray]:
 
 def shortfall(counts: np.ndarray, step: float) -> np.ndarray:
     """float64[bounds]: the higher, the better; one unit more or less moves each by at most one."""
+    counts = counts[counts > 0]
     reached = np.array([np.count_nonzero(counts <= bound) for bound in GRID], np.float64)
     return np.minimum(reached - COVERED * len(counts), 0.0) - step * np.arange(len(GRID))

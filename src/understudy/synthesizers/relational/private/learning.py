@@ -9,18 +9,18 @@ from understudy.privacy.session import Private, Session
 from understudy.privacy.units import bounded
 from understudy.runtime.progress import Progress, ProgressEvent
 from understudy.synthesizers.relational.cells import learnt_names
-from understudy.synthesizers.relational.graph import Graph
+from understudy.synthesizers.relational.graph import Graph, has_clock
 from understudy.synthesizers.relational.private.bounds import chosen
-from understudy.synthesizers.relational.private.events import PrivateEvents
+from understudy.synthesizers.relational.private.events import EVENTS, PrivateEvents, fit_events
 from understudy.synthesizers.relational.private.likeness import Likeness
 from understudy.synthesizers.relational.private.parts import Parts
 from understudy.synthesizers.relational.private.tables import PrivateTable, fit_table
 from understudy.synthesizers.relational.rows import real_rows
 
-BOUNDS = 0.02
+BOUNDS = 0.06
 """Share of epsilon for choosing all bounds together."""
-UNIT, TABLE, EVENTS = 2.0, 1.0, 4.0
-"""What parts weigh: the unit's table, any other, a table of events."""
+UNIT, TABLE = 2.0, 1.0
+"""What parts weigh: the unit's table, any other; tables of events see `events`."""
 
 
 def learn(
@@ -40,7 +40,9 @@ def learn(
     declared = {} if isinstance(stated, int) else dict(stated)
     names = tuple(name for name in graph.order if name not in graph.reference)
     unit = schema.unit.table or names[0]
+    clocked = {name for name in names if has_clock(schema, graph, name)}
     weights = {name: UNIT if name == unit else TABLE for name in names}
+    weights |= dict.fromkeys(clocked, EVENTS)
     parts = Parts(session, sum(weights.values()) * (1 + BOUNDS))
     single = Private(unshared(dataset), session)
     open_ = tuple(name for name in names if name not in declared and name != unit)
@@ -50,13 +52,21 @@ def learn(
         epsilon = BOUNDS * session.budget.epsilon / len(open_) ** 0.5
         bounds |= chosen(single, open_, part, epsilon)
     learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
-    seen = single.map(lambda d: real_rows(bounded(d, bounds), graph, learnt))
+    bounded_rows = single.map(lambda d: bounded(d, bounds))
+    seen = bounded_rows.map(lambda d: real_rows(d, graph, learnt))
     types = {name: dataset.tables[name].schema.remove_metadata() for name in names}
     reference = {name: dataset.tables[name].num_rows for name in graph.reference}
     axes: dict[str, dict[str, Binned]] = {name: {} for name in graph.reference}
     tables: dict[str, PrivateTable] = {}
+    raw = bounded_rows.map(lambda d: d.tables)
+    histories: dict[str, PrivateEvents] = {}
     for i, name in enumerate(names):
         progress(ProgressEvent("fit", i, len(names), f"table {name!r}"))
+        if name in clocked:
+            histories[name] = fit_events(
+                schema, graph, name, types, bounds, seen, raw, axes, tables, parts, seed
+            )
+            continue
         part = parts.part(name, weights[name], bounds[name])
         tables[name], seen = fit_table(
             schema, graph, name, types, reference, bounds, seen, axes, part, seed
@@ -66,4 +76,4 @@ def learn(
         for name in names
         for link in graph.of(name, "matched", "deferred")
     }
-    return tables, {}, pairings
+    return tables, histories, pairings
