@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.data.dates import date_format, parsed
+from understudy.data.key_evidence import clock
 from understudy.data.keys import with_keys
 from understudy.data.recognisers import named_as_key, names_an_entity, recognise, recognise_whole
 from understudy.data.stored import read_alone
@@ -41,14 +42,21 @@ NUMERIC = r"^-?(0|[1-9]\d*)(\.\d+)?$"
 
 
 def infer(tables: Mapping[str, pa.Table]) -> Schema:
-    """The schema of `tables`: kinds with reasons, primary keys, foreign keys between them."""
+    """The schema of `tables`: kinds with reasons, primary keys, foreign keys between them, and
+    what orders the events of a table of histories."""
     if not tables:
         raise SourceError("there is no table in the data. Give at least one.")
     found = {
         name: Table(name=name, columns=tuple(_column(n, table[n]) for n in table.column_names))
         for name, table in tables.items()
     }
-    return Schema(tables=with_keys(found, tables))
+    keyed = with_keys(found, tables)
+    pointed = {key.table for spec in keyed for key in spec.foreign_keys if key.table != spec.name}
+    ordered = (
+        spec.model_copy(update={"order_by": clock(spec, tables, spec.name in pointed)})
+        for spec in keyed
+    )
+    return Schema(tables=tuple(ordered))
 
 
 def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:
