@@ -78,6 +78,8 @@ def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:
 
 
 def _coerced(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    if len(values) == 0:
+        return values.cast(stored_type(column))
     values = parsed(values, column)
     try:
         if isinstance(column, Category) and pa.types.is_boolean(values.type):
@@ -94,6 +96,8 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
     nullable = len(present) < len(values)
     kind = values.type
     common = {"name": name, "nullable": nullable, "stored": _named(kind)}
+    if len(values) == 0 and pa.types.is_null(kind):
+        return Category(name=name, why="the table has no rows")
     if len(present) == 0:
         return Category(**common, why="no cell has a value")
     if pa.types.is_boolean(kind):

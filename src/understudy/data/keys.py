@@ -14,7 +14,7 @@ from itertools import combinations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.schema import ForeignKey, Identifier, Table
+from understudy.schema import Column, ForeignKey, Identifier, Table
 
 HIERARCHY = re.compile(
     r"(^|[\W_])(parent|manager|boss|supervisor|reports?[\W_]*to|head|superior|referr(er|ed)|"
@@ -36,7 +36,7 @@ def with_keys(specs: Mapping[str, Table], tables: Tables) -> tuple[Table, ...]:
         for parent, columns in _composite_links(spec, keyed, tables):
             keyed[parent] = keyed[parent].model_copy(update={"primary_key": columns})
             links[name].append(ForeignKey(columns=columns, table=parent, references=columns))
-    return tuple(_linked(spec, links[name]) for name, spec in keyed.items())
+    return tuple(_linked(spec, links[name], keyed) for name, spec in keyed.items())
 
 
 def _with_primary_key(spec: Table, table: pa.Table) -> Table:
@@ -109,6 +109,8 @@ def _points(column: str, spec: Table, other: Table, tables: Tables) -> bool:
     elif (column in spec.primary_key and column != key) or not names_agree(column, other.name, key):
         return False
     values, parents = tables[spec.name][column], tables[other.name][key]
+    if len(values) == 0:  # a table without rows says no more than its names
+        return True
     return values.type == parents.type and _included(values, parents)
 
 
@@ -158,15 +160,20 @@ def _all_found(ours: pa.Table, theirs: pa.Table, columns: tuple[str, ...]) -> bo
     return found.num_rows == distinct.num_rows
 
 
-def _linked(spec: Table, links: list[ForeignKey]) -> Table:
+def _linked(spec: Table, links: list[ForeignKey], specs: Mapping[str, Table]) -> Table:
     if not links:
         return spec
-    pointing = {key.columns[0] for key in links if len(key.columns) == 1}
+    pointing = {key.columns[0]: key for key in links if len(key.columns) == 1}
+
+    def stored(column: Column) -> str | None:
+        key = pointing[column.name]
+        return column.stored or specs[key.table].column(key.references[0]).stored
+
     columns = tuple(
         Identifier(
             name=c.name,
             nullable=c.nullable,
-            stored=c.stored,
+            stored=stored(c),
             form="key",
             why="every value is a key elsewhere",
         )
