@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.data.dataset import Dataset
-from understudy.data.matching import Links, links, pointing
+from understudy.data.matching import Links, emptied, links, pointing
 from understudy.data.owners import NOBODY, owners
 from understudy.schema import ForeignKey
 from understudy.schema.ownership import Ownership, ownership
@@ -122,17 +122,3 @@ def ties(dataset: Dataset) -> Ties:
             points = pointing(tables[name], key)
             keys.append(Tie(name, key, met, points, () if needed else spec.loose(key)))
     return Ties(plan, units, tuple(keys))
-
-
-def emptied(table: pa.Table, columns: tuple[str, ...], rows: Bools) -> pa.Table:
-    """`table` with the cells of `columns` missing in the rows where `rows` is true."""
-    if not rows.any():
-        return table
-    import pyarrow.compute as pc
-
-    for name in columns:
-        place = table.column_names.index(name)
-        values = table.column(place)
-        gaps = pc.if_else(pa.array(rows), pa.scalar(None, values.type), values)
-        table = table.set_column(place, name, gaps)
-    return table

@@ -39,7 +39,7 @@ def costs(plan: Plan) -> str:
         lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
     options = {} if plan.engine.name == AUTO else plan.engine.options
     engine = configured(engine_of(plan), options, target=plan.target)
-    most = rows_of(wanted.rows_per_unit, plan.data.table().name)
+    most = max(rows_of(wanted.rows_per_unit, spec.name) for spec in plan.data.tables)
     asked = engine.plan(  # type: ignore[attr-defined]
         plan.data, Budget(wanted.epsilon, delta), rows_per_unit=most
     )

@@ -21,6 +21,10 @@ class ForeignKey(Strict):
     columns: tuple[str, ...] = Field(min_length=1)
     table: str
     references: tuple[str, ...] = Field(min_length=1)
+    orphans: Literal["drop", "null"] | None = Field(
+        default=None,
+        description="Rows that point at nothing: drop them, or empty the key. Refused if not said.",
+    )
 
     @model_validator(mode="after")
     def _same_width(self) -> ForeignKey:
@@ -61,6 +65,13 @@ class Table(Strict):
             if name not in names:
                 raise ValueError(
                     f"table {self.name!r} has no column {name!r}. {suggest(name, names)}"
+                )
+        for key in self.foreign_keys:
+            if key.orphans == "null" and not self.loose(key):
+                raise ValueError(
+                    f"table {self.name!r}: `orphans: null` needs a column of the key "
+                    f"{'+'.join(key.columns)} that may be empty and is part of no other key. Say "
+                    "`nullable: true` there, or `orphans: drop`."
                 )
         return self
 
