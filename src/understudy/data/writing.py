@@ -17,11 +17,17 @@ from understudy.data.files import PARQUET_ENDINGS
 from understudy.errors import SourceError
 
 
-def write(dataset: Dataset, path: str | Path) -> Path:
-    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files.
+def write(dataset: Dataset, path: str | Path) -> Path | str:
+    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files;
+    any number to a database: a URL, or a file that ends in `.sqlite` or `.duckdb`.
 
-    Dates of a CSV are spelled as they were in the source.
+    Dates of a CSV are spelled as they were in the source. Returns where it went, a URL without
+    its password.
     """
+    from understudy.data.databases import is_database, write_database
+
+    if is_database(path):
+        return str(write_database(dataset, path))
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
         parquet = path.name.casefold().endswith(PARQUET_ENDINGS)

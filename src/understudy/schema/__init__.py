@@ -21,7 +21,7 @@ from understudy.schema.constraints import (
     Sum,
     Unique,
 )
-from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table
+from understudy.schema.tables import Dialect, ForeignKey, Schema, Table, Unit, one_table
 
 __all__ = [
     "LEARNT_KINDS",
@@ -31,6 +31,7 @@ __all__ = [
     "Constraint",
     "Datetime",
     "Dependency",
+    "Dialect",
     "Duration",
     "FixedCombinations",
     "ForeignKey",
