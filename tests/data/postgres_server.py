@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -107,8 +108,8 @@ def _binaries() -> Path:
 def _as_other(*command: object) -> None:
     """Runs a command of the server's, as `nobody` where we are root."""
     other: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        other = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    if os.geteuid() == 0:  # PostgreSQL refuses root
+        other = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
     try:
         with tempfile.TemporaryFile() as said:
             done = subprocess.run(

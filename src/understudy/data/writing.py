@@ -109,8 +109,8 @@ def _clear(building: Path, existing: Path) -> None:
 
 def _clear_abandoned(path: Path) -> None:
     """Removes what processes that were killed had begun to write here."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        owner = left.name.removesuffix(".part").rpartition(".")[2]
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):
+        owner = left.name.removeprefix(f".{path.name}.").partition(".")[0]
         if owner.isdigit() and not _alive(int(owner)):
             left.unlink(missing_ok=True)
 

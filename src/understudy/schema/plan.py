@@ -19,7 +19,7 @@ from understudy.errors import PlanError, suggest
 from understudy.schema.columns import Strict
 from understudy.schema.tables import Schema
 
-SECRET = re.compile(r"^\w+://([^/?#]*:[^/?#]+@|.*[?&](ssl)?password=)", re.I)
+SECRET = re.compile(r"^\w+://([^/?#]*:.+@|.*[?&](ssl)?password=)", re.I)
 """A database URL with a password in it."""
 
 

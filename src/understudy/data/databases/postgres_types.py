@@ -57,7 +57,8 @@ def column_of(row: dict[str, Any]) -> FoundColumn:
 def _of_type(found: FoundColumn, row: dict[str, Any], field: str, *, keyed: bool) -> FoundColumn:
     kind = row["type"]
     if kind in PLAIN:
-        cast = {"oid": "::int8", "float4": "::float8"}.get(kind, "")
+        # By way of its text, .29 in four bytes is .29 in eight, too.
+        cast = {"oid": "::int8", "float4": "::text::float8"}.get(kind, "")
         return replace(found, type=PLAIN[kind], expression=f"{field}{cast} AS {field}")
     if kind in TIMES:
         finite = f"CASE WHEN isfinite({field}) THEN {field} END AS {field}"

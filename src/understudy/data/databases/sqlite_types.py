@@ -53,7 +53,7 @@ def column_of(name: str, declared: str, stored: list[bool]) -> FoundColumn:
         note = "read as what is stored" if declared else ""
     if blob:
         note = "hexadecimal digits"
-    expression = f"hex({column})" if blob else column
+    expression = f"CASE WHEN {column} IS NOT NULL THEN hex({column}) END" if blob else column
     if expected == "string" and misfit and not blob:
         expression = f"CAST({column} AS TEXT)"
     sized = SIZED.search(declared)

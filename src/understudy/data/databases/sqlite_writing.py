@@ -29,6 +29,8 @@ def _fill(target: Target, tables: Mapping[str, pa.Table], building: Path, path: 
     connection = sqlite3.connect(building, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
+        # The file counts for nothing until it is whole, so it needs no journal beside it.
+        connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("BEGIN")
         connection.execute("PRAGMA defer_foreign_keys = ON")
         for spec in target.schema.tables:

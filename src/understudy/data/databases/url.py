@@ -85,9 +85,9 @@ class DatabaseUrl:
 def is_database(source: object) -> bool:
     """Whether `read` and `write` take this path or text for a database."""
     text = str(source)
-    found = URL.fullmatch(text)
-    if found:
-        return found["scheme"].casefold() in SCHEMES
+    scheme, joint, _ = text.partition("://")
+    if joint:
+        return scheme.casefold() in SCHEMES
     return Path(text).suffix.casefold() in ENDINGS
 
 
@@ -98,6 +98,11 @@ def parse_url(source: str | Path) -> DatabaseUrl:
     """
     text = str(source)
     found = URL.fullmatch(text)
+    if "://" in text and (found is None or _misplaced(found)):
+        raise SourceError(
+            "the database URL is not one: a name or password with signs like @ : / ? # has to "
+            "spell them as %40 %3A %2F %3F %23. (It is not repeated here, as it may hold one.)"
+        )
     if found is None:
         ending = Path(text).suffix.casefold()
         if ending not in ENDINGS:
@@ -116,6 +121,12 @@ def parse_url(source: str | Path) -> DatabaseUrl:
     if dialect != "postgres":
         return DatabaseUrl(dialect, _file_of(found["place"], found["path"]))
     return _server(found)
+
+
+def _misplaced(found: re.Match[str]) -> bool:
+    """Whether what stands before the first slash is only the beginning of a name and password."""
+    place, rest = found["place"], found["path"] + (found["query"] or "")
+    return place.count("@") > 1 or (":" in place and "@" not in place and "@" in rest)
 
 
 def _file_of(place: str, path: str) -> str:

@@ -33,10 +33,6 @@ def refuse_broken(target: Target, place: Place, count: Count, where: str) -> Non
 
 def _rules(target: Target, spec: Table, place: Place) -> Iterator[tuple[str, str]]:
     rows = f"{place(spec.name)} t"
-    for column in spec.columns:
-        if not column.nullable:
-            missing = f"SELECT count(*) FROM {rows} WHERE {quoted(column.name)} IS NULL"
-            yield f"NOT NULL of column {column.name!r}", missing
     if spec.primary_key:
         yield f"the primary key ({names(spec.primary_key)})", _repeated(rows, spec.primary_key)
     for key in unique_keys(spec):

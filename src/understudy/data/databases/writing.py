@@ -10,7 +10,8 @@ from understudy.data.databases.ddl import Target
 from understudy.data.databases.url import DatabaseUrl, parse_url
 from understudy.data.dataset import Dataset
 from understudy.data.dates import as_spelled
-from understudy.errors import SourceError
+from understudy.errors import ConstraintError, SourceError
+from understudy.schema import Table
 
 SCHEMA = "synthetic"
 
@@ -28,6 +29,7 @@ def write_database(
     types = {}
     tables: dict[str, pa.Table] = {}
     for spec in dataset.schema.tables:
+        _refuse_missing(dataset.tables[spec.name], spec)
         tables[spec.name] = _widened(as_spelled(dataset.tables[spec.name], spec))
         types[spec.name] = tables[spec.name].schema
     target = Target(dataset.schema, types, url.dialect)
@@ -50,8 +52,23 @@ def write_database(
     return url
 
 
+def _refuse_missing(table: pa.Table, spec: Table) -> None:
+    """SQLite would make up a key of its own where one is missing."""
+    for column in spec.columns:
+        missing = table[column.name].null_count
+        if missing and (not column.nullable or column.name in spec.primary_key):
+            raise ConstraintError(
+                f"column {column.name!r} of table {spec.name!r} has to have a value, and "
+                f"{missing:,} of {table.num_rows:,} rows have none. Nothing was written. Fill "
+                "them, or let the column be nullable in the plan."
+            )
+
+
 def _widened(table: pa.Table) -> pa.Table:
-    """Types that every database can load: no unsigned numbers, no columns of nothing."""
+    """Types that every database can load: no unsigned numbers, no columns of nothing.
+
+    Databases keep microseconds; what is finer is cut off.
+    """
     wider = {
         pa.uint8(): pa.int16(),
         pa.uint16(): pa.int32(),
@@ -59,6 +76,13 @@ def _widened(table: pa.Table) -> pa.Table:
         pa.uint64(): pa.decimal128(20, 0),
         pa.int8(): pa.int16(),
         pa.null(): pa.string(),
+        pa.duration("ns"): pa.duration("us"),
+        pa.time64("ns"): pa.time64("us"),
     }
-    fields = [f.with_type(wider.get(f.type, f.type)) for f in table.schema]
-    return table.cast(pa.schema(fields))
+    fields = []
+    for field in table.schema:
+        kind = wider.get(field.type, field.type)
+        if pa.types.is_timestamp(kind) and kind.unit == "ns":
+            kind = pa.timestamp("us", kind.tz)
+        fields.append(field.with_type(kind))
+    return table.cast(pa.schema(fields), safe=False)
