@@ -47,7 +47,7 @@ def infer(tables: Mapping[str, pa.Table]) -> Schema:
     if not tables:
         raise SourceError("there is no table in the data. Give at least one.")
     found = {
-        name: Table(name=name, columns=tuple(_column(n, table[n]) for n in table.column_names))
+        name: Table(name=name, columns=tuple(infer_column(n, table[n]) for n in table.column_names))
         for name, table in tables.items()
     }
     keyed = with_keys(found, tables)
@@ -91,7 +91,8 @@ def _coerced(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     return values
 
 
-def _column(name: str, values: pa.ChunkedArray) -> Column:
+def infer_column(name: str, values: pa.ChunkedArray) -> Column:
+    """What one column is, by its Arrow type, its values and its name."""
     present = values.drop_null()
     nullable = len(present) < len(values)
     kind = values.type

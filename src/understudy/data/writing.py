@@ -17,12 +17,17 @@ from understudy.data.files import PARQUET_ENDINGS
 from understudy.errors import SourceError
 
 
-def write(dataset: Dataset, path: str | Path, *, ending: str = ".parquet") -> Path:
+def write(dataset: Dataset, path: str | Path, *, ending: str = ".parquet") -> Path | str:
     """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of files that end
-    in `ending`.
+    in `ending`; any number to a database: a URL, or a file that ends in `.sqlite` or `.duckdb`.
 
-    Dates of a CSV are spelled as they were in the source.
+    Dates of a CSV are spelled as they were in the source. Returns where it went, a URL without
+    its password.
     """
+    from understudy.data.databases import is_database, write_database
+
+    if is_database(path):
+        return str(write_database(dataset, path))
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
         _write_as_source(dataset, dataset.schema.table().name, path)
@@ -108,8 +113,8 @@ def _clear(building: Path, existing: Path) -> None:
 
 def _clear_abandoned(path: Path) -> None:
     """Removes what processes that were killed had begun to write here."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        owner = left.name.removesuffix(".part").rpartition(".")[2]
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):
+        owner = left.name.removeprefix(f".{path.name}.").partition(".")[0]
         if owner.isdigit() and not _alive(int(owner)):
             left.unlink(missing_ok=True)
 

@@ -7,25 +7,50 @@ nearest known key; `json_schema` describes the file to editors.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from understudy.contracts import Released
 from understudy.errors import PlanError, suggest
 from understudy.schema.columns import Strict
 from understudy.schema.tables import Schema
 
+SECRET = re.compile(r"^\w+://([^/?#]*:.+@|.*[?&](ssl)?password=)", re.I)
+"""A database URL with a password in it."""
+
 
 class Source(Strict):
     """Where the rows are and how they are spelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     path: str
     nulls: tuple[str, ...] = ()
     delimiter: str | None = None
     encoding: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _without_password(cls, path: str) -> str:
+        """Plans are copied into run folders and sent around."""
+        if SECRET.search(path):
+            raise ValueError(
+                "the database URL holds a password. Leave it out and set "
+                "$UNDERSTUDY_DATABASE_PASSWORD (or $PGPASSWORD, or ~/.pgpass)"
+            )
+        return path
 
 
 class Engine(Strict):

@@ -11,6 +11,8 @@ from understudy.errors import ColumnError, PlanError, suggest
 from understudy.schema.columns import LEARNT_KINDS, Column, Strict
 from understudy.schema.constraints import Constraint, columns_of
 
+Dialect = Literal["postgres", "sqlite", "duckdb"]
+
 
 class ForeignKey(Strict):
     """`columns` of this table point at `references` of `table` (itself, for a hierarchy).
@@ -51,6 +53,10 @@ class Table(Strict):
         description="owned: its rows belong to the units that point at them; reference: a public "
         "lookup, the same whoever is in the data. Needed for a table that the unit points at.",
     )
+    checks: tuple[str, ...] = Field(
+        default=(), description="SQL conditions that a database keeps; in force where one is made."
+    )
+    comment: str | None = Field(default=None, description="What the source database says of it.")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Table:
@@ -125,6 +131,9 @@ class Schema(Strict):
 
     tables: tuple[Table, ...] = Field(min_length=1)
     unit: Unit = Unit()
+    dialect: Dialect | None = Field(
+        default=None, description="Whose SQL the types and checks are in; none outside databases."
+    )
 
     @model_validator(mode="after")
     def _references_resolve(self) -> Schema:

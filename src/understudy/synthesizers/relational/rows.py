@@ -36,6 +36,10 @@ class Rows:
     """By `~link~lookup`: whether the row to be matched is to look up what the context does."""
     coded: dict[str, dict[str, NDArray[np.intp]]] = field(default_factory=dict)
     """Under a budget: the codes of tables whose axes are known."""
+    salts: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Under a budget: a number in [0, 1) per row, that follows from its unit alone."""
+    units: dict[str, Places] = field(default_factory=dict)
+    """Under a budget: the unit of each row."""
 
     def size(self, table: str) -> int:
         return self.cells[table].num_rows

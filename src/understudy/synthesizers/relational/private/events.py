@@ -41,6 +41,7 @@ from understudy.synthesizers.relational.private.histories import (
 )
 from understudy.synthesizers.relational.private.parts import Part, Parts
 from understudy.synthesizers.relational.private.tables import CHOOSING, PrivateTable, ways
+from understudy.synthesizers.relational.private.thinning import fewer, thinned
 from understudy.synthesizers.relational.rows import Places, Rows
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Calendar, Clock, Numbers
@@ -157,16 +158,19 @@ def fit_events(
     who_part = parts.part(f"{name}, who", WHO, each)
     given, who = _who(who_part, graph, name, primary.parent, seen, streams, axes, labels, seed)
     first = first_columns(words, numbers, hours)
+    few, some = fewer(most), fewer(events)
+    salts = seen.map(lambda rows: rows.salts[primary.parent])
+    inside = Private((streams._rows, salts._rows), part, events)
     starts = _dist(
-        parts.part(f"{name}, starts", STARTS, min(most * each, events)),
-        streams.map(lambda s: s.firsts(window[1], hours)),
+        parts.part(f"{name}, starts", STARTS, each * few),
+        inside.map(lambda b: thinned(b[0].firsts(window[1], hours), b[0].owner, b[1], few)),
         first,
         len(labels),
         seed,
     )
     nexts = _dist(
-        parts.part(f"{name}, nexts", NEXTS, events),
-        streams.map(lambda s: s.nexts(hours)),
+        parts.part(f"{name}, nexts", NEXTS, each * some),
+        inside.map(lambda b: thinned(b[0].nexts(hours), b[0].followers, b[1], some)),
         next_columns(words, numbers, hours),
         len(labels),
         seed,
@@ -221,17 +225,17 @@ class _Looks:
         return cls(part, calendar, choice, histogram)  # type: ignore[arg-type]
 
     def window(self, ends: Private[tuple[Numbers, Numbers]]) -> tuple[float, float]:
-        """First and last day of the months in which histories that begin or end stand out from the
-        noise."""
+        """From the first year in which histories begin to the last month in which they end, as far
+        as these stand out from the noise."""
         counts = ends.ask("calendar", self.calendar, lambda e: np.stack([_by_month(d) for d in e]))
-        full = np.flatnonzero(counts.max(axis=0) >= CLEAR * self.calendar.sigma)
-        if len(full) == 0:
-            full = np.array([int(np.argmax(counts.max(axis=0)))])
-        first, after = int(full[0]) + EPOCH, int(full[-1]) + EPOCH + 1
-        return tuple(
-            float(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64) - less)
-            for month, less in ((first, 0), (after, 1))
-        )  # type: ignore[return-value]
+        noise = CLEAR * self.calendar.sigma
+        years = counts.reshape(2, -1, 12).sum(axis=2)
+        begun = np.flatnonzero(years[0] >= noise * math.sqrt(12))
+        ended = np.flatnonzero(years[1] >= noise * math.sqrt(12))
+        first = 12 * int(begun[0] if len(begun) else np.argmax(years[0]))
+        over = np.flatnonzero(counts[1] >= noise)
+        last = int(over[-1]) if len(over) else 12 * int(ended[-1] if len(ended) else first) + 11
+        return _day(EPOCH + min(first, last)), _day(EPOCH + last + 1) - 1
 
     def splits(
         self,
@@ -282,6 +286,11 @@ def _ends(table: pa.Table, entity: Places, clock: Clock) -> tuple[Numbers, Numbe
     order = known[np.lexsort((day[known], entity[known]))]
     changes = np.flatnonzero(np.diff(entity[order], prepend=-1, append=-1))
     return day[order[changes[:-1]]], day[order[changes[1:] - 1]]
+
+
+def _day(month: int) -> float:
+    """The first day of a month, both counted from 1970."""
+    return float(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64))
 
 
 def _by_month(days: Numbers) -> np.ndarray:

@@ -140,6 +140,11 @@ class Streams:
         owner[stream], kind_of[stream] = log.entity, kind[kept][order]
         return cls(log, stream, ranks(stream), owner, kind_of)
 
+    @property
+    def followers(self) -> Places:
+        """The entity of every event after its stream's first."""
+        return self.log.entity[self.rank > 0]
+
     def firsts(self, until: float, hours: bool) -> pa.Table:
         """One row a stream: when it starts, what its first event holds, and how many days it lasts
         if it ends before the window does."""

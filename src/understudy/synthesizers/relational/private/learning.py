@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from understudy.data import Dataset
+from understudy.data.ownership import owners
 from understudy.data.sharing import unshared
 from understudy.encoding.private_bins import Binned
 from understudy.privacy.session import Private, Session
@@ -15,7 +20,8 @@ from understudy.synthesizers.relational.private.events import EVENTS, PrivateEve
 from understudy.synthesizers.relational.private.likeness import Likeness
 from understudy.synthesizers.relational.private.parts import Parts
 from understudy.synthesizers.relational.private.tables import PrivateTable, fit_table
-from understudy.synthesizers.relational.rows import real_rows
+from understudy.synthesizers.relational.private.thinning import salts
+from understudy.synthesizers.relational.rows import Rows, real_rows
 
 BOUNDS = 0.06
 """Share of epsilon for choosing all bounds together."""
@@ -53,7 +59,7 @@ def learn(
         bounds |= chosen(single, open_, part, epsilon)
     learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
     bounded_rows = single.map(lambda d: bounded(d, bounds))
-    seen = bounded_rows.map(lambda d: real_rows(d, graph, learnt))
+    seen = bounded_rows.map(lambda d: _rows(d, graph, learnt))
     types = {name: dataset.tables[name].schema.remove_metadata() for name in names}
     reference = {name: dataset.tables[name].num_rows for name in graph.reference}
     axes: dict[str, dict[str, Binned]] = {name: {} for name in graph.reference}
@@ -77,3 +83,19 @@ def learn(
         for link in graph.of(name, "matched", "deferred")
     }
     return tables, histories, pairings
+
+
+def _rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ...]]) -> Rows:
+    """Rows with the number of their unit (`thinning`)."""
+    rows = real_rows(dataset, graph, learnt)
+    owned, _ = owners(dataset)
+    unit = dataset.schema.unit
+    keys = salts(dataset.tables[str(unit.table)][str(unit.column)])
+    first = owned[str(unit.table)]
+    of_unit = np.zeros(int(first.units.max(initial=-1)) + 1)
+    of_unit[first.units] = keys[first.rows]
+    for name, found in owned.items():
+        units = found.single(rows.size(name))
+        rows.units[name] = units
+        rows.salts[name] = np.append(of_unit, 0.0)[units]
+    return rows

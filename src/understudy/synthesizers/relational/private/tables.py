@@ -18,6 +18,7 @@ from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.private.flat import GIVEN, Flat, around_of, flat_of
 from understudy.synthesizers.relational.private.given import Given, candidates, choose
 from understudy.synthesizers.relational.private.parts import Part
+from understudy.synthesizers.relational.private.thinning import fewer, thinned
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows, ranks
 from understudy.synthesizers.relational.structure import settle
 from understudy.synthesizers.tabular.marginals.engine import MarginalSynthesizer
@@ -111,8 +112,9 @@ def fit_table(
         given = options[index]
     flat = flat_at(given.size)
     shape = Shape.public(flat.spec, _with_class(flat.types, given.size))
-    inside = Private((table._rows, seen._rows), part, part.rows_per_unit).map(
-        lambda both: _classified(both[0], both[1], given, graph, name)
+    few = fewer(bounds[name])
+    inside = Private((table._rows, seen._rows), part, few).map(
+        lambda both: _thinned(_classified(both[0], both[1], given, graph, name), both[1], name, few)
     )
     engine = MarginalSynthesizer(target=GIVEN if given.size > 1 else None, seed=seed)
     network, binned, total = engine.learn(inside, shape, part)
@@ -144,6 +146,14 @@ def _classified(table: pa.Table, rows: Rows, given: Given, graph: Graph, name: s
         return table
     codes = _classes(given, rows, graph, name)
     return table.append_column(GIVEN, pa.array(codes).cast(pa.string()))
+
+
+def _thinned(table: pa.Table, rows: Rows, name: str, most: int) -> pa.Table:
+    units = rows.units[name]
+    _, first = np.unique(units, return_index=True)
+    salt = np.zeros(int(units.max(initial=0)) + 1)
+    salt[units[first]] = rows.salts[name][first]
+    return thinned(table, units, salt, most)
 
 
 def _with_class(types: pa.Schema, classes: int) -> pa.Schema:

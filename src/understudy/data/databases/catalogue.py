@@ -1,0 +1,156 @@
+"""What a database says of its tables, and the schema that follows from it and the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from understudy.data.databases.checks import translate
+from understudy.data.inference import infer, infer_column
+from understudy.errors import SourceError
+from understudy.schema import (
+    Boolean,
+    Category,
+    Column,
+    Datetime,
+    Dialect,
+    Duration,
+    ForeignKey,
+    Identifier,
+    Number,
+    Schema,
+    Table,
+    Text,
+    Unique,
+)
+from understudy.schema.storage import arrow_type
+
+
+@dataclass(frozen=True)
+class FoundColumn:
+    """A column as declared. `expression` is the SQL that selects it, `type` what arrives then.
+
+    `plays` is set where the SQL type settles what the Arrow type leaves open.
+    """
+
+    name: str
+    sql: str
+    type: pa.DataType
+    expression: str
+    nullable: bool = True
+    comment: str | None = None
+    plays: Literal["uuid", "text", "enum"] | None = None
+    levels: tuple[str, ...] = ()
+    decimals: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A table as declared: its columns, keys and checks."""
+
+    name: str
+    columns: tuple[FoundColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[str, ...] = ()
+    comment: str | None = None
+
+    @property
+    def arrow(self) -> pa.Schema:
+        return pa.schema([(column.name, column.type) for column in self.columns])
+
+
+def schema_of(
+    found: tuple[FoundTable, ...], tables: Mapping[str, pa.Table], dialect: Dialect
+) -> Schema:
+    """The schema: SQL decides where it speaks, the values where it does not (text, whole numbers).
+
+    Keys are the declared ones; where the database declares none at all, those that the rows show.
+    """
+    specs = [_table(table, tables[table.name], dialect) for table in found]
+    if not any(spec.primary_key or spec.foreign_keys for spec in specs):
+        filled = {name: table for name, table in tables.items() if table.num_rows}
+        shown = infer(filled).tables if filled else ()
+        keys = {s.name: (s.primary_key, s.foreign_keys) for s in shown}
+        specs = [_with_keys(spec, *keys.get(spec.name, ((), ()))) for spec in specs]
+    return Schema(tables=tuple(specs), dialect=dialect)
+
+
+def _table(found: FoundTable, table: pa.Table, dialect: Dialect) -> Table:
+    columns = {c.name: _column(c, table[c.name]) for c in found.columns}
+    columns, rules = translate(found.checks, columns, table.schema, dialect)
+    spec = Table(
+        name=found.name,
+        columns=tuple(columns.values()),
+        constraints=(*rules, *(Unique(columns=names) for names in found.unique)),
+        checks=found.checks,
+        comment=found.comment,
+    )
+    return _with_keys(spec, found.primary_key, found.foreign_keys)
+
+
+def _with_keys(spec: Table, primary: tuple[str, ...], foreign: tuple[ForeignKey, ...]) -> Table:
+    """Keys of one column are identifiers; a part of a wider key may be a date or a label."""
+    why = {key.columns[0]: f"pointing at {key.table}" for key in foreign if len(key.columns) == 1}
+    if len(primary) == 1:
+        why[primary[0]] = "the primary key"
+    columns = tuple(
+        _key(column, why[column.name]) if column.name in why else column for column in spec.columns
+    )
+    return spec.model_copy(
+        update={"columns": columns, "primary_key": primary, "foreign_keys": foreign}
+    )
+
+
+def _key(column: Column, why: str) -> Identifier:
+    form = column.form if isinstance(column, Identifier) else "key"
+    common = column.model_dump(include={"name", "nullable", "stored", "sql", "comment"})
+    return Identifier(**common, form=form, why=f"declared as {why}")
+
+
+def _column(found: FoundColumn, values: pa.ChunkedArray) -> Column:
+    nullable = found.nullable or values.null_count > 0
+    common = {"name": found.name, "nullable": nullable, "stored": _named(found)}
+    declared = {"sql": found.sql or None, "comment": found.comment}
+    why = f"SQL type {found.sql}".rstrip() + (f": {found.note}" if found.note else "")
+    if found.plays == "uuid":
+        return Identifier(**common, **declared, form="uuid", why=why)
+    if found.plays == "text":
+        return Text(**common, **declared, why=why)
+    if found.plays == "enum":
+        return Category(**common, **declared, levels=found.levels, ordered=True, why=why)
+    if values.null_count == len(values):
+        return _of_type(found.type, {**common, **declared, "why": why})
+    kind = infer_column(found.name, values)
+    update = {**declared, "nullable": nullable}
+    if isinstance(kind, Number) and found.decimals is not None and not kind.integer:
+        update["decimals"] = found.decimals
+    return kind.model_copy(update=update)
+
+
+def _of_type(kind: pa.DataType, common: dict[str, Any]) -> Column:
+    """What a column without a value is, by its type alone."""
+    if pa.types.is_boolean(kind):
+        return Boolean(**common)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return Datetime(**common)
+    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+        return Duration(**common)
+    if pa.types.is_integer(kind):
+        return Number(**common, integer=True)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Number(**common)
+    return Category(**common)
+
+
+def _named(found: FoundColumn) -> str:
+    try:
+        arrow_type(str(found.type))
+    except ValueError as error:
+        raise SourceError(f"column {found.name!r} of SQL type {found.sql}: {error}") from None
+    return str(found.type)

@@ -1,0 +1,264 @@
+"""CHECK conditions in the words that engines keep: ranges, inequalities, lists of labels.
+
+Only what can be said exactly is said. Everything else stays text, and the database that is written
+puts it in force.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from understudy.schema import Category, Column, Constraint, Dialect, Inequality, Number, Range
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+TEXTS = ("TEXT", "VARCHAR", "CHAR", "BPCHAR", "NVARCHAR", "NCHAR")
+Columns = dict[str, Column]
+SORTS = (
+    ("number", "whole"),
+    ("number", "decimal"),
+    ("datetime", "date"),
+    ("datetime", "timestamp"),
+)
+"""Kinds and storage whose order engines keep exactly."""
+
+
+def translate(
+    checks: tuple[str, ...], columns: Mapping[str, Column], types: pa.Schema, dialect: Dialect
+) -> tuple[Columns, tuple[Constraint, ...]]:
+    """The columns and constraints that say what the `checks` say, as far as they can.
+
+    `types` are the columns' Arrow types: a strict bound is the next value that its type can hold.
+    """
+    found: Columns = dict(columns)
+    rules: list[Constraint] = []
+    for check in checks:
+        for node in _conjuncts(_parsed(check, dialect)):
+            rule = _inequality(node, found, types) or _bound(node, found, types)
+            if rule is not None:
+                rules.append(rule)
+            else:
+                found |= _labels(node, found)
+    return _settled(found, rules)
+
+
+def _settled(columns: Columns, rules: list[Constraint]) -> tuple[Columns, tuple[Constraint, ...]]:
+    """One range a column; on the high side of an inequality it is bounds of the number instead.
+
+    There an engine works the value out from the low side, and no rule of its own may bend it.
+    """
+    worked_out = {rule.high for rule in rules if isinstance(rule, Inequality)}
+    kept: list[Constraint] = [rule for rule in rules if isinstance(rule, Inequality)]
+    names = dict.fromkeys(rule.column for rule in rules if isinstance(rule, Range))
+    for name in names:
+        mine = [rule for rule in rules if isinstance(rule, Range) and rule.column == name]
+        lows = [r.minimum for r in mine if r.minimum is not None]
+        highs = [r.maximum for r in mine if r.maximum is not None]
+        low = max(lows, key=_comparable, default=None)
+        high = min(highs, key=_comparable, default=None)
+        if name not in worked_out:
+            kept.append(Range(column=name, minimum=low, maximum=high))
+        elif isinstance(columns[name], Number) and not isinstance(low or high, str):
+            columns[name] = columns[name].model_copy(update={"minimum": low, "maximum": high})
+    return columns, tuple(kept)
+
+
+def _comparable(bound: float | str) -> float:
+    return datetime.fromisoformat(bound).timestamp() if isinstance(bound, str) else float(bound)
+
+
+def _parsed(check: str, dialect: Dialect) -> exp.Expression | None:
+    import sqlglot
+
+    try:
+        return sqlglot.parse_one(check, dialect=dialect)
+    except sqlglot.errors.SqlglotError:
+        return None
+
+
+def _conjuncts(node: exp.Expression | None) -> Iterator[exp.Expression]:
+    """The conditions that AND joins; BETWEEN is two."""
+    from sqlglot import exp
+
+    waiting = [] if node is None else [node]
+    while waiting:
+        node = waiting.pop().unnest()
+        if isinstance(node, exp.And):
+            waiting += [node.expression, node.this]
+        elif isinstance(node, exp.Between) and not node.args.get("symmetric"):
+            yield exp.GTE(this=node.this, expression=node.args["low"])
+            yield exp.LTE(this=node.this, expression=node.args["high"])
+        else:
+            yield node
+
+
+def _comparison(node: exp.Expression) -> tuple[str, exp.Expression, exp.Expression] | None:
+    from sqlglot import exp
+
+    words = {exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+    word = words.get(type(node))
+    return None if word is None else (word, node.this.unnest(), node.expression.unnest())
+
+
+def _inequality(node: exp.Expression, columns: Columns, types: pa.Schema) -> Inequality | None:
+    """`a <= b` on columns that engines can order exactly: not floats, and of one sort."""
+    found = _comparison(node)
+    if found is None:
+        return None
+    word, left, right = found
+    low, high = _column(left, columns), _column(right, columns)
+    if low is None or high is None or low == high:
+        return None
+    sorts = [(columns[name].kind, _sort(types.field(name).type)) for name in (low, high)]
+    if len(set(sorts)) > 1 or sorts[0] not in SORTS:
+        return None
+    if word in (">", ">="):
+        low, high = high, low
+    return Inequality(low=low, high=high, strict=word in ("<", ">"))
+
+
+def _sort(kind: pa.DataType) -> str | None:
+    tests = {
+        "whole": pa.types.is_integer,
+        "decimal": pa.types.is_decimal,
+        "date": pa.types.is_date,
+        "timestamp": pa.types.is_timestamp,
+    }
+    return next((name for name, fits in tests.items() if fits(kind)), None)
+
+
+def _bound(node: exp.Expression, columns: Columns, types: pa.Schema) -> Range | None:
+    """`column >= value` on a number or a date."""
+    found = _comparison(node)
+    if found is None:
+        return None
+    word, left, right = found
+    name, value = _column(left, columns), _value(right)
+    if name is None:
+        word, name, value = MIRRORED[word], _column(right, columns), _value(left)
+    if name is None or value is None:
+        return None
+    if columns[name].kind == "datetime":
+        return _date_bound(name, word, value, types.field(name).type)
+    if columns[name].kind != "number" or isinstance(value, str):
+        return None
+    edge = _edge(value, word, types.field(name).type)
+    return Range(column=name, **{"minimum" if word[0] == ">" else "maximum": edge})
+
+
+def _edge(value: Decimal, word: str, kind: pa.DataType) -> float:
+    """The outermost value of the type that meets the condition."""
+    up = word[0] == ">"
+    if pa.types.is_floating(kind):
+        beyond = math.inf if up else -math.inf
+        return float(value) if len(word) == 2 else math.nextafter(float(value), beyond)
+    step = Decimal(1).scaleb(-kind.scale) if pa.types.is_decimal(kind) else Decimal(1)
+    steps = value / step
+    if word == ">":
+        return float((math.floor(steps) + 1) * step)
+    if word == "<":
+        return float((math.ceil(steps) - 1) * step)
+    return float((math.ceil(steps) if up else math.floor(steps)) * step)
+
+
+def _date_bound(name: str, word: str, value: Decimal | str, kind: pa.DataType) -> Range | None:
+    """Only bounds that belong to the range: the day before a strict one is another question."""
+    told = _sort(kind) in ("date", "timestamp") and getattr(kind, "tz", None) is None
+    if len(word) == 1 or not isinstance(value, str) or not told:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if when.tzinfo is not None:
+        return None
+    return Range(column=name, **{"minimum" if word[0] == ">" else "maximum": when.isoformat()})
+
+
+def _labels(node: exp.Expression, columns: Columns) -> Columns:
+    """`column IN ('a', 'b')`: the levels of a category, also as PostgreSQL rewrites it."""
+    from sqlglot import exp
+
+    name, values = None, []
+    if isinstance(node, exp.In) and not node.args.get("query"):
+        name, values = _column(node.this, columns), [_value(v) for v in node.expressions]
+    elif isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
+        array = _uncast(node.expression.this)
+        if isinstance(array, exp.Array):
+            name, values = _column(node.this, columns), [_value(v) for v in array.expressions]
+    if name is None or not values or not all(isinstance(v, str) for v in values):
+        return {}
+    column = columns[name]
+    if column.kind not in ("category", "text", "identifier") or getattr(column, "levels", None):
+        return {}
+    common = column.model_dump(include={"name", "nullable", "stored", "sql", "comment"})
+    levels = tuple(dict.fromkeys(values))
+    return {name: Category(**common, levels=levels, why="the values that a check allows")}
+
+
+def _uncast(node: exp.Expression) -> exp.Expression:
+    from sqlglot import exp
+
+    while isinstance(node, exp.Paren | exp.Cast):
+        node = node.this
+    return node
+
+
+def _column(node: exp.Expression, columns: Mapping[str, Column]) -> str | None:
+    """The column that stands here by itself, or in a cast that changes no value of it."""
+    from sqlglot import exp
+
+    node = node.unnest()
+    if isinstance(node, exp.Cast) and not node.to.expressions:
+        inner = node.this.unnest()
+        spec = columns.get(inner.name) if isinstance(inner, exp.Column) else None
+        if spec is not None and _kept(node.to.this.name, spec.stored or ""):
+            node = inner
+    if not isinstance(node, exp.Column) or node.table:
+        return None
+    if node.name in columns:
+        return node.name
+    folded = [n for n in columns if n.casefold() == node.name.casefold()]
+    return folded[0] if len(folded) == 1 and not node.this.quoted else None
+
+
+def _kept(to: str, stored: str) -> bool:
+    """Whether a cast to that type keeps each value: PostgreSQL writes such casts to compare."""
+    if stored == "string":
+        return to in TEXTS
+    whole = stored.startswith("int")
+    return (to == "DECIMAL" and (whole or stored.startswith("decimal"))) or (
+        to == "BIGINT" and whole
+    )
+
+
+def _value(node: exp.Expression) -> Decimal | str | None:
+    """A literal, whatever it is cast to; numbers exactly."""
+    from sqlglot import exp
+
+    node = _uncast(node)
+    sign = 1
+    while isinstance(node, exp.Neg):
+        sign, node = -sign, _uncast(node.this)
+    if not isinstance(node, exp.Literal):
+        return None
+    if node.is_string:
+        text = str(node.this)
+        # PostgreSQL spells a negative constant as quoted text with a cast.
+        return _exact(text, sign) if text.startswith("-") or sign < 0 else text
+    return _exact(str(node.this), sign)
+
+
+def _exact(text: str, sign: int) -> Decimal | None:
+    try:
+        return sign * Decimal(text)
+    except InvalidOperation:
+        return None
