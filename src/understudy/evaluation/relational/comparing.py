@@ -18,7 +18,7 @@ import numpy as np
 from understudy.contracts import Measurement
 from understudy.evaluation.fidelity import summary
 from understudy.evaluation.relational.database import Rows
-from understudy.evaluation.statistics import Floats
+from understudy.evaluation.statistics import Floats, around
 
 REPEATS = 8
 HOLDOUT = "_holdout"
@@ -39,14 +39,18 @@ class Statistic(Protocol):
 class Items:
     """Observations as cells 0..size-1, each owned by an entity (-1: by none).
 
-    Ordered cells are compared by Kolmogorov-Smirnov, others by total variation.
+    Cells that are `points` of a line are compared by Kolmogorov-Smirnov, others by total variation.
     """
 
     name: str
     codes: Mapping[str, Rows]
     owner: Mapping[str, Rows]
     size: int
-    ordered: bool = False
+    points: Floats | None = None
+
+    @property
+    def ordered(self) -> bool:
+        return self.points is not None
 
     def of(self, role: str, weights: Floats) -> Floats:
         counts = np.bincount(self.codes[role], weights[self.owner[role]], self.size)
@@ -65,7 +69,7 @@ def ordered(name: str, values: Mapping[str, Floats], owner: Mapping[str, Rows]) 
     points = np.unique(np.concatenate([values[role][kept[role]] for role in values]))
     codes = {role: np.searchsorted(points, found[kept[role]]) for role, found in values.items()}
     owners = {role: owner[role][kept[role]] for role in values}
-    return Items(name, codes, owners, len(points), ordered=True)
+    return Items(name, codes, owners, len(points), points)
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,36 @@ class Compared:
         )
         return [one for one in found if one is not None]
 
+    def worst(self, name: str, meaning: str) -> list[Measurement]:
+        """The largest excess of any statistic over its floor at equal sizes.
+
+        A mean over hundreds of pairs hides the one that is wrong. Floor: the largest excess of one
+        draw of train over the mean of the others. Where nothing could be compared, nothing.
+        """
+        excess = means(self.held) - means(self.held_floors)
+        if not np.isfinite(excess).any():
+            return []
+        at = int(np.nanargmax(excess))
+        interval = around(float(excess[at]), self.held[:, at] - means(self.held_floors)[at])
+        draws = len(self.held_floors)
+        others = (self.held_floors.sum(axis=0) - self.held_floors) / (draws - 1)
+        nulls = np.nanmax(self.held_floors - others, axis=1)
+        low, high = np.nanquantile(nulls, [0.025, 0.975])
+        said = f"{meaning}; {self.names[at]}"
+        ends = (interval.low, interval.high, float(nulls.mean()))
+        return [
+            Measurement(
+                f"{name}{HOLDOUT}",
+                interval.value,
+                *ends,
+                self.size,
+                said,
+                "lower",
+                float(low),
+                float(high),
+            )
+        ]
+
     def cards(self) -> list[dict[str, object]]:
         """One entry per statistic, the largest excess over its holdout floor first."""
         floors, held, held_floors = (means(x) for x in (self.floors, self.held, self.held_floors))
@@ -158,16 +192,6 @@ class Compared:
             }
             for i in order
         ]
-
-    def only(self, kept: Sequence[int]) -> Compared:
-        index = np.asarray(kept, np.int64)
-        return Compared(
-            tuple(self.names[i] for i in kept),
-            self.values[index],
-            *(x[:, index] for x in (self.replicates, self.floors, self.held, self.held_floors)),
-            self.size,
-            self.entities,
-        )
 
 
 def compare(statistics: Iterable[Statistic], draws: Draws) -> Compared:
