@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from understudy.data.dataset import Dataset
 from understudy.data.ownership import entity_of
+from understudy.encoding.columns import to_numbers
 from understudy.runtime.random import stream
 from understudy.schema import Table
 
@@ -96,7 +97,8 @@ def _drawn(
     found = []
     for one in chosen:
         rows = table.take(pa.array(np.flatnonzero(entity == one)))
-        ordered = rows.sort_by([(str(spec.order_by), "ascending")]).slice(0, MOST_EVENTS)
+        when, _ = to_numbers(rows[spec.order_by])
+        ordered = rows.take(pa.array(np.argsort(when, kind="stable")[:MOST_EVENTS]))
         cells = [ordered[name].to_pylist() for name in names]
         found.append(
             [["" if c is None else str(c) for c in row] for row in zip(*cells, strict=True)]

@@ -99,9 +99,9 @@ class Thresholds:
     )
     relational_worst: float = _bound(
         0.15,
-        "for databases: a pair of columns along the keys may be .15 of total variation further from "
-        "held-out entities than real ones are; the largest excess of two real samples over hundreds "
-        "of pairs is .05 to .1",
+        "for databases: a pair of columns along the keys may be .15 of total variation further "
+        "from held-out entities than real ones are; the largest excess of two real samples over "
+        "hundreds of pairs is .05 to .1",
     )
     utility_loss: float = _bound(
         0.05,

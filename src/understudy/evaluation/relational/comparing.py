@@ -9,7 +9,7 @@ place. Resampling by entity and not by row, since rows of one entity resemble ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from understudy.evaluation.relational.database import Rows
 from understudy.evaluation.statistics import Floats, around
 
 REPEATS = 8
+MOST_OF = 0.8
+"""Share of a sample's entities that a draw may take: draws of all of them would all be the same."""
 HOLDOUT = "_holdout"
 
 
@@ -85,11 +87,17 @@ class Draws:
     even: Mapping[str, Floats]
     resampled: Mapping[str, Floats]
 
+    @property
+    def overlap(self) -> float:
+        """The share of synthetic entities that two even draws have in common."""
+        return self.size / max(1, len(self.everyone["synthetic"]) - 1)
+
 
 def draw(entities: Mapping[str, int], rng: np.random.Generator) -> Draws:
     """Weights for all comparisons of one database."""
     roles = ("holdout", "train", "synthetic")
-    size = min(entities[role] for role in roles)
+    made = (int(MOST_OF * entities[role]) for role in ("train", "synthetic"))
+    size = max(1, min(entities["holdout"], *made))
     even = {role: _subsamples(entities[role], size, rng) for role in roles}
     resampled = {}
     for role in ("train", "synthetic"):
@@ -126,6 +134,7 @@ class Compared:
     held_floors: Floats
     size: int
     entities: int
+    overlap: float
 
     def __len__(self) -> int:
         return len(self.names)
@@ -139,7 +148,7 @@ class Compared:
             summary(
                 f"{name}{HOLDOUT}",
                 means(self.held),
-                self.held,
+                self.wider,
                 self.held_floors,
                 self.size,
                 f"{meaning}; against held-out entities, at equal sizes",
@@ -147,6 +156,18 @@ class Compared:
             ),
         )
         return [one for one in found if one is not None]
+
+    @property
+    def wider(self) -> Floats:
+        """`held`, as far around its mean as means over so many draws of other synthetic samples.
+
+        Draws that share a part of their entities are correlated by that part, so they scatter less
+        than new samples would; their mean scatters less than one draw.
+        """
+        draws, middle = len(self.held), means(self.held)
+        shared = min(self.overlap, MOST_OF)
+        factor = np.sqrt((1 / draws + (1 - 1 / draws) * shared) / (1 - shared))
+        return np.asarray(middle + factor * (self.held - middle))
 
     def worst(self, name: str, meaning: str) -> list[Measurement]:
         """The largest excess of any statistic over its floor at equal sizes.
@@ -158,7 +179,7 @@ class Compared:
         if not np.isfinite(excess).any():
             return []
         at = int(np.nanargmax(excess))
-        interval = around(float(excess[at]), self.held[:, at] - means(self.held_floors)[at])
+        interval = around(float(excess[at]), self.wider[:, at] - means(self.held_floors)[at])
         draws = len(self.held_floors)
         others = (self.held_floors.sum(axis=0) - self.held_floors) / (draws - 1)
         nulls = np.nanmax(self.held_floors - others, axis=1)
@@ -206,7 +227,7 @@ def compare(statistics: Iterable[Statistic], draws: Draws) -> Compared:
         for k in range(1, 5)
     ]
     synthetic = len(draws.everyone["synthetic"]) - 1
-    return Compared(tuple(names), *columns, draws.size, synthetic)
+    return Compared(tuple(names), *columns, draws.size, synthetic, draws.overlap)
 
 
 def _compare(one: Statistic, draws: Draws) -> tuple[float, Floats, Floats, Floats, Floats]:
