@@ -144,7 +144,7 @@ def attack(
     Either may be empty, which leaves little to be said. `model` is attacked too where it will be
     released or queried; `shadows` hands in the generator, to be fitted to halves of the reference
     by an attacker who has it; `groups` are conditions (as `where` takes them) whose rows are judged
-    separately; `also` gives more scores of the challenged units, judged with the rest.
+    separately; `also` gives more scores of the challenged units, corrected with the rest.
     Deterministic in `seed`.
     """
     datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)

@@ -44,7 +44,8 @@ Findings = list[Measurement]
 class DatabaseCard:
     """What was measured; `as_dict` is its JSON, with the keys of a `Scorecard` where they agree."""
 
-    rows: dict[str, dict[str, int]]
+    rows: dict[str, int]
+    table_rows: dict[str, dict[str, int]]
     entities: dict[str, int]
     unit: str | None
     reference: tuple[str, ...]
@@ -67,6 +68,7 @@ class DatabaseCard:
                 "format": 1,
                 "kind": "database",
                 "rows": self.rows,
+                "table_rows": self.table_rows,
                 "entities": self.entities,
                 "unit": self.unit,
                 "reference_tables": self.reference,
@@ -136,9 +138,10 @@ def evaluate_database(
     rows = base.rows("holdout", wanted[0]) if wanted is not None else 0
     found += _useful(target, results, rows, notes)
     progress(ProgressEvent("evaluate", len(STEPS), len(STEPS), "done"))
-    datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)
+    given = dict(zip(ROLES, (train, holdout, reference, synthetic), strict=True))
     return DatabaseCard(
-        {role: {n: t.num_rows for n, t in data.tables.items()} for role, data in datasets},
+        {role: data.num_rows for role, data in given.items()},
+        {role: {n: t.num_rows for n, t in data.tables.items()} for role, data in given.items()},
         dict(base.entities),
         _unit(base),
         tuple(sorted(base.reference)),
@@ -257,6 +260,9 @@ def _associations(base: Database, draws: Draws) -> tuple[Findings, list[dict[str
     ):
         compared = compare(pairs, draws)
         found += compared.measured(name, meaning)
+        found += compared.worst(
+            f"{name}_worst", "largest excess of a pair's total variation over its floor"
+        )
         cards += [{"measure": name, **card} for card in compared.cards()]
     excess = [-np.nan_to_num(card["holdout"] - card["holdout_floor"], nan=-1.0) for card in cards]
     return found, [cards[i] for i in np.argsort(excess, kind="stable")]

@@ -9,7 +9,7 @@ place. Resampling by entity and not by row, since rows of one entity resemble ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,9 +18,11 @@ import numpy as np
 from understudy.contracts import Measurement
 from understudy.evaluation.fidelity import summary
 from understudy.evaluation.relational.database import Rows
-from understudy.evaluation.statistics import Floats
+from understudy.evaluation.statistics import Floats, around
 
 REPEATS = 8
+MOST_OF = 0.8
+"""Share of a sample's entities that a draw may take: draws of all of them would all be the same."""
 HOLDOUT = "_holdout"
 
 
@@ -39,14 +41,18 @@ class Statistic(Protocol):
 class Items:
     """Observations as cells 0..size-1, each owned by an entity (-1: by none).
 
-    Ordered cells are compared by Kolmogorov-Smirnov, others by total variation.
+    Cells that are `points` of a line are compared by Kolmogorov-Smirnov, others by total variation.
     """
 
     name: str
     codes: Mapping[str, Rows]
     owner: Mapping[str, Rows]
     size: int
-    ordered: bool = False
+    points: Floats | None = None
+
+    @property
+    def ordered(self) -> bool:
+        return self.points is not None
 
     def of(self, role: str, weights: Floats) -> Floats:
         counts = np.bincount(self.codes[role], weights[self.owner[role]], self.size)
@@ -65,7 +71,7 @@ def ordered(name: str, values: Mapping[str, Floats], owner: Mapping[str, Rows]) 
     points = np.unique(np.concatenate([values[role][kept[role]] for role in values]))
     codes = {role: np.searchsorted(points, found[kept[role]]) for role, found in values.items()}
     owners = {role: owner[role][kept[role]] for role in values}
-    return Items(name, codes, owners, len(points), ordered=True)
+    return Items(name, codes, owners, len(points), points)
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,17 @@ class Draws:
     even: Mapping[str, Floats]
     resampled: Mapping[str, Floats]
 
+    @property
+    def overlap(self) -> float:
+        """The share of synthetic entities that two even draws have in common."""
+        return self.size / max(1, len(self.everyone["synthetic"]) - 1)
+
 
 def draw(entities: Mapping[str, int], rng: np.random.Generator) -> Draws:
     """Weights for all comparisons of one database."""
     roles = ("holdout", "train", "synthetic")
-    size = min(entities[role] for role in roles)
+    made = (int(MOST_OF * entities[role]) for role in ("train", "synthetic"))
+    size = max(1, min(entities["holdout"], *made))
     even = {role: _subsamples(entities[role], size, rng) for role in roles}
     resampled = {}
     for role in ("train", "synthetic"):
@@ -122,6 +134,7 @@ class Compared:
     held_floors: Floats
     size: int
     entities: int
+    overlap: float
 
     def __len__(self) -> int:
         return len(self.names)
@@ -135,7 +148,7 @@ class Compared:
             summary(
                 f"{name}{HOLDOUT}",
                 means(self.held),
-                self.held,
+                self.wider,
                 self.held_floors,
                 self.size,
                 f"{meaning}; against held-out entities, at equal sizes",
@@ -143,6 +156,48 @@ class Compared:
             ),
         )
         return [one for one in found if one is not None]
+
+    @property
+    def wider(self) -> Floats:
+        """`held`, as far around its mean as means over so many draws of other synthetic samples.
+
+        Draws that share a part of their entities are correlated by that part, so they scatter less
+        than new samples would; their mean scatters less than one draw.
+        """
+        draws, middle = len(self.held), means(self.held)
+        shared = min(self.overlap, MOST_OF)
+        factor = np.sqrt((1 / draws + (1 - 1 / draws) * shared) / (1 - shared))
+        return np.asarray(middle + factor * (self.held - middle))
+
+    def worst(self, name: str, meaning: str) -> list[Measurement]:
+        """The largest excess of any statistic over its floor at equal sizes.
+
+        A mean over hundreds of pairs hides the one that is wrong. Floor: the largest excess of one
+        draw of train over the mean of the others. Where nothing could be compared, nothing.
+        """
+        excess = means(self.held) - means(self.held_floors)
+        if not np.isfinite(excess).any():
+            return []
+        at = int(np.nanargmax(excess))
+        interval = around(float(excess[at]), self.wider[:, at] - means(self.held_floors)[at])
+        draws = len(self.held_floors)
+        others = (self.held_floors.sum(axis=0) - self.held_floors) / (draws - 1)
+        nulls = np.nanmax(self.held_floors - others, axis=1)
+        low, high = np.nanquantile(nulls, [0.025, 0.975])
+        said = f"{meaning}; {self.names[at]}"
+        ends = (interval.low, interval.high, float(nulls.mean()))
+        return [
+            Measurement(
+                f"{name}{HOLDOUT}",
+                interval.value,
+                *ends,
+                self.size,
+                said,
+                "lower",
+                float(low),
+                float(high),
+            )
+        ]
 
     def cards(self) -> list[dict[str, object]]:
         """One entry per statistic, the largest excess over its holdout floor first."""
@@ -159,16 +214,6 @@ class Compared:
             for i in order
         ]
 
-    def only(self, kept: Sequence[int]) -> Compared:
-        index = np.asarray(kept, np.int64)
-        return Compared(
-            tuple(self.names[i] for i in kept),
-            self.values[index],
-            *(x[:, index] for x in (self.replicates, self.floors, self.held, self.held_floors)),
-            self.size,
-            self.entities,
-        )
-
 
 def compare(statistics: Iterable[Statistic], draws: Draws) -> Compared:
     """All distances of all statistics, which may be made one after another."""
@@ -182,7 +227,7 @@ def compare(statistics: Iterable[Statistic], draws: Draws) -> Compared:
         for k in range(1, 5)
     ]
     synthetic = len(draws.everyone["synthetic"]) - 1
-    return Compared(tuple(names), *columns, draws.size, synthetic)
+    return Compared(tuple(names), *columns, draws.size, synthetic, draws.overlap)
 
 
 def _compare(one: Statistic, draws: Draws) -> tuple[float, Floats, Floats, Floats, Floats]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from understudy.contracts import Measurement
 from understudy.evaluation.relational.comparing import Draws, Items, Statistic, compare
-from understudy.evaluation.relational.database import Database
+from understudy.evaluation.relational.database import Database, Rows
 from understudy.evaluation.sequential import marks, timing
 from understudy.evaluation.sequential.histories import Histories, histories
+from understudy.evaluation.statistics import Floats
 
 Made = Callable[[Histories], Statistic | Iterable[Statistic]]
 
@@ -78,14 +80,29 @@ def _of(found: Histories, draws: Draws) -> Sequences:
 
 
 def _drawing(one: Items, draws: Draws) -> dict[str, Any]:
-    """Shares of train and synthetic; ordered cells in at most `MOST_BARS` bars of equal shares."""
+    """Shares of train and synthetic; ordered cells in at most `MOST_BARS` bars of equal width."""
     shares = {role: one.of(role, draws.everyone[role]) for role in ("train", "synthetic")}
-    if one.ordered and one.size > MOST_BARS:
-        bar = np.minimum((np.cumsum(shares["train"]) * MOST_BARS).astype(int), MOST_BARS - 1)
-        shares = {role: np.bincount(bar, found, MOST_BARS) for role, found in shares.items()}
+    labels: list[str] = []
+    if one.points is not None:
+        bar, labels = _bars(one.points, shares["train"])
+        shares = {role: np.bincount(bar, found, len(labels)) for role, found in shares.items()}
     return {
         "name": one.name,
         "ordered": one.ordered,
+        "labels": labels,
         "real": shares["train"].tolist(),
         "synthetic": shares["synthetic"].tolist(),
     }
+
+
+def _bars(points: Floats, shares: Floats) -> tuple[Rows, list[str]]:
+    """The bar of each point, up to the 99 % point of `shares`; the last bar is open."""
+    end = points[min(len(points) - 1, int(np.searchsorted(np.cumsum(shares), 0.99)))]
+    inside = points[points <= end]
+    if len(inside) <= MOST_BARS:
+        return np.searchsorted(inside, points).clip(0, len(inside) - 1), [
+            f"{x:.4g}" for x in inside
+        ]
+    edges = np.linspace(points[0], end, MOST_BARS + 1)
+    bar = (np.searchsorted(edges, points, side="right") - 1).clip(0, MOST_BARS - 1)
+    return bar, [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]

@@ -157,7 +157,8 @@ def fit_events(
 
     who_part = parts.part(f"{name}, who", WHO, each)
     given, who = _who(who_part, graph, name, primary.parent, seen, streams, axes, labels, seed)
-    first = first_columns(words, numbers, hours)
+    days = window[1] - window[0]
+    first = first_columns(words, numbers, hours, days)
     few, some = fewer(most), fewer(events)
     salts = seen.map(lambda rows: rows.salts[primary.parent])
     inside = Private((streams._rows, salts._rows), part, events)
@@ -171,7 +172,7 @@ def fit_events(
     nexts = _dist(
         parts.part(f"{name}, nexts", NEXTS, each * some),
         inside.map(lambda b: thinned(b[0].nexts(hours), b[0].followers, b[1], some)),
-        next_columns(words, numbers, hours),
+        next_columns(words, numbers, hours, days),
         len(labels),
         seed,
     )

@@ -25,6 +25,7 @@ from understudy.synthesizers.sequential.motifs import (
     AGAIN,
     MONTHS,
     NONE,
+    SLACK,
     anchor_of,
     encode,
     regular_share,
@@ -206,26 +207,30 @@ def stepped(
     return np.where(same, before, found), none | ~np.isfinite(before)
 
 
-def first_columns(words: Sequence[Column], numbers: Sequence[Column], hours: bool) -> list[Column]:
+def first_columns(
+    words: Sequence[Column], numbers: Sequence[Column], hours: bool, days: float
+) -> list[Column]:
+    """Of `Streams.firsts`, in a window of so many days."""
     found: list[Column] = [
-        Number(name=FIRST, integer=True, nullable=False),
-        Number(name=LASTS, integer=True),
+        Number(name=FIRST, integer=True, nullable=False, minimum=0, maximum=days),
+        Number(name=LASTS, integer=True, minimum=0, maximum=days),
     ]
     return [*found, *_hour(hours), *words, *numbers]
 
 
-def next_columns(words: Sequence[Column], numbers: Sequence[Column], hours: bool) -> list[Column]:
+def next_columns(
+    words: Sequence[Column], numbers: Sequence[Column], hours: bool, days: float
+) -> list[Column]:
+    """Of `Streams.nexts`."""
     found: list[Column] = [
         Category(name=CODE, levels=CODES, nullable=False),
-        Number(name=DAYS, integer=True, nullable=False),
+        Number(name=DAYS, integer=True, nullable=False, minimum=-SLACK, maximum=days),
         *_hour(hours),
     ]
     found += [Category(name=STEP + c.name, levels=STEPS, nullable=False) for c in numbers]
     for column in words:
-        found += [
-            Boolean(name=AGAIN_MARK + column.name),
-            column.model_copy(update={"nullable": True}),
-        ]
+        anew = column.model_copy(update={"nullable": True})
+        found += [Boolean(name=AGAIN_MARK + column.name), anew]
     return found
 
 
