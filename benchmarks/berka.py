@@ -15,6 +15,7 @@ from understudy.schema import (
     ForeignKey,
     Identifier,
     Number,
+    Range,
     Running,
     Schema,
     Table,
@@ -56,13 +57,55 @@ LINKS = {
 BALANCE = Running(
     column="balance", amount="amount", by=("account_id",), sign="type", plus=("PRIJEM",)
 )
+BANKS = ("AB", "CD", "EF", "GH", "IJ", "KL", "MN", "OP", "QR", "ST", "UV", "WX", "YZ")
+CODES: dict[str, tuple[str, ...]] = {
+    "account.frequency": ("POPLATEK MESICNE", "POPLATEK PO OBRATU", "POPLATEK TYDNE"),
+    "disp.type": ("OWNER", "DISPONENT"),
+    "card.type": ("junior", "classic", "gold"),
+    "loan.status": ("A", "B", "C", "D"),
+    "order.bank_to": BANKS,
+    "order.k_symbol": ("POJISTNE", "SIPO", "LEASING", "UVER"),
+    "trans.type": ("PRIJEM", "VYDAJ", "VYBER"),
+    "trans.operation": (
+        "VKLAD",
+        "VYBER",
+        "VYBER KARTOU",
+        "PREVOD Z UCTU",
+        "PREVOD NA UCET",
+    ),
+    "trans.k_symbol": (
+        "POJISTNE",
+        "SLUZBY",
+        "UROK",
+        "SANKC. UROK",
+        "SIPO",
+        "DUCHOD",
+        "UVER",
+    ),
+    "trans.bank": BANKS,
+}
+"""The code book that the bank published with the data: public under a budget."""
+ENDS: dict[str, tuple[float, float]] = {
+    "client.birth_number": (100_101, 876_231),
+    "loan.amount": (0, 600_000),
+    "loan.duration": (12, 60),
+    "loan.payments": (0, 10_000),
+    "order.amount": (0, 15_000),
+    "trans.amount": (0, 100_000),
+}
+"""What anybody would say of such amounts who knows the country and the years."""
 
 
-def berka(folder: Path, *, unit: str = "account") -> Dataset:
-    """All eight tables; the unit is the account, or the client."""
+def berka(folder: Path, *, unit: str = "account", code_book: bool = False) -> Dataset:
+    """All eight tables; the unit is the account, or the client.
+
+    With `code_book` the schema declares the published codes and round bounds.
+    """
     db = duckdb.connect()
     tables = {name: db.sql(q.format(folder)).to_arrow_table() for name, q in QUERIES.items()}
     specs = tuple(_spec(name, table) for name, table in tables.items())
+    if code_book:
+        specs = tuple(_declared(spec) for spec in specs)
     return Dataset(
         Schema(tables=specs, unit=Unit(of="entity", table=unit, column=f"{unit}_id")), tables
     )
@@ -84,6 +127,28 @@ def _spec(name: str, table: pa.Table) -> Table:
         constraints=(BALANCE,) if name == "trans" else (),
         role=roles.get(name),
     )
+
+
+def _declared(spec: Table) -> Table:
+    columns = []
+    for column in spec.columns:
+        place = f"{spec.name}.{column.name}"
+        if place in CODES:
+            filled = place not in ("order.k_symbol",) and spec.name != "trans"
+            filled = filled or place == "trans.type"
+            column = column.model_copy(update={"levels": CODES[place], "nullable": not filled})
+        if place in ENDS:
+            low, high = ENDS[place]
+            digits = None if column.integer else 2 if spec.name == "trans" else 0
+            ends = {"minimum": low, "maximum": high, "decimals": digits, "nullable": False}
+            column = column.model_copy(update=ends)
+        columns.append(column)
+    dates = tuple(
+        Range(column=c.name, minimum="1993-01-01", maximum="1998-12-31")
+        for c in spec.of_kind("datetime")
+    )
+    rules = (*spec.constraints, *(dates if spec.name == "account" else ()))
+    return spec.model_copy(update={"columns": tuple(columns), "constraints": rules})
 
 
 def _column(field: pa.Field, key: bool) -> Column:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.points import split_points
 from understudy.schema import Boolean, Category, Column, Number, Schema, Table
+from understudy.schema.domains import PER_SECOND
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.relational.cells import Anchor, Cells, learnt_spec
 from understudy.synthesizers.relational.context import taken
@@ -23,7 +24,8 @@ from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
 
 GIVEN = "given"
 FAR = 1 << 62
-NEVER = np.iinfo(np.int64).max
+CENTURY = 36_525
+"""Days by which a date may lie from the one that it is counted from."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,24 @@ def _cells(
             modelled.append(column)
             continue
         anchors.append(Anchor(column.name, of, FAR))
-        modelled.append(Number(name=column.name, integer=True, nullable=column.nullable))
+        most = float(CENTURY * _per_day(found[column.name]))
+        gap = Number(
+            name=column.name,
+            integer=True,
+            nullable=column.nullable,
+            minimum=-most,
+            maximum=most,
+        )
+        modelled.append(gap)
         found[column.name] = pa.int64()
     return Cells(space, kept, tuple(anchors)), modelled, found
+
+
+def _per_day(type: pa.DataType) -> int:
+    """Units of a date's or a timestamp's Arrow type in a day."""
+    if pa.types.is_date32(type):
+        return 1
+    return 86_400 * (1_000 if pa.types.is_date64(type) else PER_SECOND[type.unit])
 
 
 def _agreeing(graph: Graph, link: Link) -> str | None:

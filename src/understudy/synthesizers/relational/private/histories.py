@@ -34,8 +34,8 @@ from understudy.synthesizers.sequential.motifs import (
 KIND, FIRST, LASTS, CODE, DAYS, HOUR = "kind", "first", "lasts", "code", "days", "hour"
 STEP, AGAIN_MARK = "step ", "again "
 CODES = tuple(str(code) for code in (NONE, *MONTHS, AGAIN))
-SAME, FINEST, MOST_STEPS = "same", 4, 24
-"""Steps of a number are quarters of a doubling, up to six doublings either way."""
+SAME, FINEST, MOST_STEPS = "same", 2, 8
+"""Steps of a number are halves of a doubling, up to four doublings either way."""
 STEPS = (SAME, *(str(step) for step in range(-MOST_STEPS, MOST_STEPS + 1)), "none")
 GONE = 45
 """Days before the window's end from which on a stream that stays silent counts as ended."""
@@ -168,7 +168,8 @@ class Streams:
         """One row an event after its stream's first: how long after, and what changed."""
         at = np.flatnonzero(self.rank > 0)
         day = self.log.day
-        anchor = anchor_of(day[np.flatnonzero(self.rank == 0)])[self.stream[at]]
+        begun = np.flatnonzero(self.rank == 0)[self.stream]
+        anchor = anchor_of(day[begun[at]])
         last = np.where(self.rank[at] > 1, day[at - 1] - day[np.maximum(at - 2, 0)], np.nan)
         code, days = encode(day[at - 1], day[at], anchor, last, calendar=True)
         found: dict[str, pa.Array] = {KIND: _codes(self.kind_of[self.stream[at]])}
@@ -177,7 +178,7 @@ class Streams:
         if hours:
             found[HOUR] = pa.array((self.log.second[at] // 3600).astype(np.int64))
         for name, values in self.log.numbers.items():
-            found[STEP + name] = steps(values[at - 1], values[at])
+            found[STEP + name] = steps(values[begun[at]], values[at - 1], values[at])
         for name, texts in self.log.words.items():
             now, then = texts.take(pa.array(at)), texts.take(pa.array(at - 1))
             same = pc.equal(now, then)
@@ -186,10 +187,11 @@ class Streams:
         return pa.table(found)
 
 
-def steps(before: Numbers, now: Numbers) -> pa.Array:
-    """How a number changed: `same`, a quarter of a doubling so many times, or `none`."""
+def steps(first: Numbers, before: Numbers, now: Numbers) -> pa.Array:
+    """How a number stands: the `same` as before, so many halves of a doubling from the stream's
+    `first`, or `none`. Counted from the first, so that a stream keeps its level."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.rint(FINEST * np.log2(np.abs(now) / np.abs(before)))
+        ratio = np.rint(FINEST * np.log2(np.abs(now) / np.abs(first)))
     usable = np.isfinite(ratio)
     step = np.clip(np.where(usable, ratio, 0), -MOST_STEPS, MOST_STEPS).astype(np.int64)
     texts = np.where(usable, step.astype(str), "none").astype(object)
@@ -197,14 +199,14 @@ def steps(before: Numbers, now: Numbers) -> pa.Array:
 
 
 def stepped(
-    before: Numbers, step: NDArray[np.object_], rng: np.random.Generator
-) -> tuple[Numbers, NDArray[np.bool_]]:
-    """The number after a step, and where it has to be drawn anew instead."""
-    same, none = step == SAME, step == "none"
-    moved = np.where(same | none, "0", step).astype(np.float64)
-    within = rng.uniform(-0.5, 0.5, len(before))
-    found = before * 2.0 ** ((moved + within) / FINEST)
-    return np.where(same, before, found), none | ~np.isfinite(before)
+    first: Numbers, before: Numbers, step: NDArray[np.object_], rng: np.random.Generator
+) -> Numbers:
+    """The number at a step."""
+    moved = step != SAME
+    halves = np.where(moved & (step != "none"), step, "0").astype(np.float64)
+    within = rng.uniform(-0.5, 0.5, len(first))
+    found = first * 2.0 ** ((halves + within) / FINEST)
+    return np.where(moved & np.isfinite(first), found, before)
 
 
 def first_columns(

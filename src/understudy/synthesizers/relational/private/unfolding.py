@@ -70,6 +70,7 @@ class _Line:
         self.gap: Numbers = arrays["gap"]
         self.words: dict[str, Texts] = arrays["words"]
         self.numbers: dict[str, Numbers] = arrays["numbers"]
+        self.first: dict[str, Numbers] = arrays["first"]
 
     @classmethod
     def started(
@@ -84,6 +85,7 @@ class _Line:
         day = begins[owner] + np.maximum(_floats(first[FIRST]), 0)
         lasts = _floats(first[LASTS])
         until = np.where(np.isfinite(lasts), day + np.maximum(lasts, 0), np.inf)
+        numbers = {n: _floats(first[n]) for n in model.numbers}
         line = cls(
             owner=owner,
             kind=kind,
@@ -93,7 +95,8 @@ class _Line:
             anchor=anchor_of(day),
             gap=np.full(len(owner), np.nan),
             words=_fixed(model, kind) | {n: _words(first[n]) for n in _free(model)},
-            numbers={n: _floats(first[n]) for n in model.numbers},
+            numbers=numbers,
+            first=numbers,
         )
         return line.kept(line.day <= line.until)
 
@@ -107,8 +110,8 @@ class _Line:
         numbers = {}
         for name, before in self.numbers.items():
             step = np.array(drawn[STEP + name].to_pylist(), object)
-            moved, anew = stepped(before, step, rng)
-            numbers[name] = _rounded(np.where(anew, before, moved), model.starts.axes[name])
+            moved = stepped(self.first[name], before, step, rng)
+            numbers[name] = _rounded(moved, model.starts.axes[name])
         words = {}
         for name, before_word in self.words.items():
             if name in model.splits:
@@ -126,6 +129,7 @@ class _Line:
             gap=day - self.day,
             words=words,
             numbers=numbers,
+            first=self.first,
         )
         return line.kept(day <= self.until)
 
@@ -136,7 +140,8 @@ class _Line:
         }
         words = {name: values[there] for name, values in self.words.items()}
         numbers = {name: values[there] for name, values in self.numbers.items()}
-        return _Line(**plain, words=words, numbers=numbers)
+        first = {name: values[there] for name, values in self.first.items()}
+        return _Line(**plain, words=words, numbers=numbers, first=first)
 
     def events(self) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {
