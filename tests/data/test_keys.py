@@ -134,6 +134,19 @@ def test_a_column_that_misses_a_few_is_told_and_not_used() -> None:
     assert near_misses({spec.name: spec for spec in infer(many).tables}, many) == ()
 
 
+def test_events_have_a_clock_and_things_have_none() -> None:
+    days = pa.array([18_000 + i for i in range(180)], pa.int32()).cast(pa.date32())
+    people = PEOPLE.append_column("hired", days.slice(0, 60))
+    visits = pa.table({"person": PEOPLE["person_id"].to_pylist() * 3, "day": days})
+    once = pa.table({"person": PEOPLE["person_id"].to_pylist(), "day": days.slice(0, 60)})
+    schema = infer({"persons": people, "visits": visits, "passport": once})
+    assert {spec.name: spec.order_by for spec in schema.tables} == {
+        "persons": None,
+        "visits": "day",
+        "passport": None,
+    }
+
+
 def test_a_real_bank_shows_all_its_keys_and_no_others(real_data: Callable[[str], Path]) -> None:
     schema = read(real_data("berka")).schema
     found = {

@@ -102,7 +102,7 @@ def clock(spec: Table, tables: Tables, pointed: bool) -> str | None:
     if pointed or not times:
         return None
     table = tables[spec.name]
-    for key in spec.foreign_keys:
+    for key in (key for key in spec.foreign_keys if key.table != spec.name):
         names = list(key.columns)
         parents = table.select(names).drop_null().group_by(names).aggregate([]).num_rows
         if parents and table.num_rows >= REPEATS * parents:
