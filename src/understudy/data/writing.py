@@ -27,7 +27,8 @@ def write(dataset: Dataset, path: str | Path, *, ending: str = ".parquet") -> Pa
     from understudy.data.databases import is_database, write_database
 
     if is_database(path):
-        return str(write_database(dataset, path))
+        made = write_database(dataset, path)
+        return str(made) if made.dialect == "postgres" else made.path
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
         _write_as_source(dataset, dataset.schema.table().name, path)

@@ -31,6 +31,9 @@ class ColumnBase(Strict):
         default=None,
         description="Type in the source database, `enum NAME` for an enumeration of the levels.",
     )
+    default: str | None = Field(
+        default=None, description="SQL that fills a new row, or `identity` for a running number."
+    )
     comment: str | None = Field(default=None, description="What the source database says of it.")
 
     @field_validator("stored")

@@ -18,6 +18,7 @@ class ForeignKey(Strict):
     """`columns` of this table point at `references` of `table` (itself, for a hierarchy).
 
     Composite keys name several columns; a key is nullable when any of its columns is.
+    `on_delete` is what a database does with these rows when the one they point at goes.
     """
 
     columns: tuple[str, ...] = Field(min_length=1)
@@ -27,6 +28,7 @@ class ForeignKey(Strict):
         default=None,
         description="Rows that point at nothing: drop them, or empty the key. Refused if not said.",
     )
+    on_delete: Literal["cascade", "set null", "set default", "restrict"] | None = None
 
     @model_validator(mode="after")
     def _same_width(self) -> ForeignKey:

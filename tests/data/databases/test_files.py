@@ -24,7 +24,7 @@ def test_the_bank_into_a_file_and_out_again(
     tmp_path: Path, real_data: Callable[[str], Path], name: str
 ) -> None:
     given = bank(real_data("berka"))
-    assert write(given, tmp_path / name) == str(tmp_path / name)
+    assert write(given, tmp_path / name) == tmp_path / name
     found = read(tmp_path / name)
     assert {spec.name for spec in found.schema.tables} == set(COLUMNS)
     for spec in given.schema.tables:

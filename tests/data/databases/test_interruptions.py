@@ -178,19 +178,19 @@ print(json.dumps({
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_a_streamed_table_takes_little_memory(postgres: Server, tmp_path: Path) -> None:
-    """150 MB of rows pass through less than a third of that, whoever allocates it."""
+    """190 MB of rows pass through less than a third of that, whoever allocates it."""
     postgres.run(
         "CREATE SCHEMA warm",
         "CREATE TABLE warm.t AS SELECT 1 AS x",
         "CREATE SCHEMA large",
         """CREATE TABLE large.t AS SELECT g AS id, g % 7 AS few, random() AS x,
-           (random() * 1000)::numeric(10, 2) AS amount, repeat('label ', 100) || g % 5 AS label
+           (random() * 1000)::numeric(10, 2) AS amount, repeat('label ', 150) || g % 5 AS label
            FROM generate_series(1, 200000) g""",
     )
     command = [sys.executable, "-c", MEASURES, postgres.url(), str(tmp_path / "into")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["rows"] == 200_000
-    assert found["bytes"] > 120e6
+    assert found["bytes"] > 180e6
     assert found["arrow"] < 40e6
     assert found["private"] < found["bytes"] / 3

@@ -199,10 +199,12 @@ EVERYTHING = (
             CHECK (mood <> 'sad'), price kinds.price, exact numeric(30, 10), loose numeric,
         length interval, instant timestamptz, day date, clock time, zoned timetz, list int[],
         code uuid UNIQUE, raw bytea, doc jsonb, short char(3), address inet, small real,
-        money money, flag boolean, "odd ""name" text,
-        FOREIGN KEY (a, "B b") REFERENCES kinds.parent, UNIQUE (a, "B b", day, id))""",
+        money money, flag boolean DEFAULT true, "odd ""name" text DEFAULT 'it''s',
+        twice int GENERATED ALWAYS AS (a * 2) STORED,
+        FOREIGN KEY (a, "B b") REFERENCES kinds.parent ON DELETE CASCADE,
+        UNIQUE (a, "B b", day, id))""",
     "INSERT INTO kinds.parent VALUES (1, 'x'), (2, 'y')",
-    """INSERT INTO kinds.child SELECT g, 1, 'x', 'ok', g, 12345678901234567890.0123456789,
+    """INSERT INTO kinds.child SELECT g + 100, 1, 'x', 'ok', g, 12345678901234567890.0123456789,
         1.25, '1 mon 2 days 03:00', '2020-01-01 10:00+02', 'infinity', '10:00', '10:00+02',
         ARRAY[1, g], gen_random_uuid(), '\\x01ff', '{"a": 1}', 'ab', '10.0.0.1', 'NaN', 3.5,
         g % 2 = 0, 'it''s ' || g FROM generate_series(1, 30) g""",
@@ -241,6 +243,32 @@ def test_every_type_is_read_and_written_back(postgres: Server) -> None:
     types += "AND table_name = 'child' ORDER BY ordinal_position"
     first_types = postgres.rows(types.format("table_schema = 'kinds'"))
     assert first_types == postgres.rows(types.format("table_schema = 'again'"))
+
+
+def test_an_application_can_go_on_with_the_copy(postgres: Server) -> None:
+    """Defaults, running numbers and what follows a deletion work as in the source."""
+    postgres.run(
+        "CREATE SCHEMA shop",
+        """CREATE TABLE shop.customer (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+           since date DEFAULT '2020-01-01', name text)""",
+        """CREATE TABLE shop.sale (id serial PRIMARY KEY, customer int NOT NULL
+           REFERENCES shop.customer ON DELETE CASCADE)""",
+        "CREATE TABLE shop.empty (id bigserial PRIMARY KEY)",
+        "INSERT INTO shop.customer (name) VALUES ('a'), ('b')",
+        "INSERT INTO shop.sale (customer) VALUES (1), (1), (2)",
+    )
+    found = read(postgres.url(schema="shop"))
+    write(found, postgres.url(schema="shop2"))
+    postgres.run(
+        "INSERT INTO shop2.customer (name) VALUES ('c')",
+        "INSERT INTO shop2.sale (customer) VALUES (3)",
+        "INSERT INTO shop2.empty DEFAULT VALUES",
+        "DELETE FROM shop2.customer WHERE id = 1",
+    )
+    customers = postgres.rows("SELECT id, since::text, name FROM shop2.customer ORDER BY 1")
+    assert customers == [(2, "2020-01-01", "b"), (3, "2020-01-01", "c")]
+    assert postgres.rows("SELECT id, customer FROM shop2.sale ORDER BY 1") == [(3, 2), (4, 3)]
+    assert postgres.rows("SELECT id FROM shop2.empty") == [(1,)]
 
 
 def test_what_is_not_there_is_said(postgres: Server) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from understudy.data.databases.checks import translate
+from understudy.data.databases.checks import DECLARED, translate
 from understudy.data.inference import infer, infer_column
 from understudy.errors import SourceError
 from understudy.schema import (
@@ -41,6 +41,7 @@ class FoundColumn:
     type: pa.DataType
     expression: str
     nullable: bool = True
+    default: str | None = None
     comment: str | None = None
     plays: Literal["uuid", "text", "enum"] | None = None
     levels: tuple[str, ...] = ()
@@ -109,14 +110,14 @@ def _with_keys(spec: Table, primary: tuple[str, ...], foreign: tuple[ForeignKey,
 
 def _key(column: Column, why: str) -> Identifier:
     form = column.form if isinstance(column, Identifier) else "key"
-    common = column.model_dump(include={"name", "nullable", "stored", "sql", "comment"})
+    common = column.model_dump(include=DECLARED)
     return Identifier(**common, form=form, why=f"declared as {why}")
 
 
 def _column(found: FoundColumn, values: pa.ChunkedArray) -> Column:
     nullable = found.nullable or values.null_count > 0
     common = {"name": found.name, "nullable": nullable, "stored": _named(found)}
-    declared = {"sql": found.sql or None, "comment": found.comment}
+    declared = {"sql": found.sql or None, "default": found.default, "comment": found.comment}
     why = f"SQL type {found.sql}".rstrip() + (f": {found.note}" if found.note else "")
     if found.plays == "uuid":
         return Identifier(**common, **declared, form="uuid", why=why)

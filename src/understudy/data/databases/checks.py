@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 TEXTS = ("TEXT", "VARCHAR", "CHAR", "BPCHAR", "NVARCHAR", "NCHAR")
+DECLARED = {"name", "nullable", "stored", "sql", "default", "comment"}
+"""What stays of a column whose kind is changed."""
 Columns = dict[str, Column]
 SORTS = (
     ("number", "whole"),
@@ -199,7 +201,7 @@ def _labels(node: exp.Expression, columns: Columns) -> Columns:
     column = columns[name]
     if column.kind not in ("category", "text", "identifier") or getattr(column, "levels", None):
         return {}
-    common = column.model_dump(include={"name", "nullable", "stored", "sql", "comment"})
+    common = column.model_dump(include=DECLARED)
     levels = tuple(dict.fromkeys(values))
     return {name: Category(**common, levels=levels, why="the values that a check allows")}
 

@@ -48,7 +48,8 @@ WHERE schema_name = 'main' AND database_name = current_database() AND NOT tempor
 ORDER BY table_oid
 """
 COLUMNS = """
-SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns()
+SELECT table_name, column_name, data_type, is_nullable, column_default, comment
+FROM duckdb_columns()
 WHERE schema_name = 'main' AND database_name = current_database() ORDER BY table_oid, column_index
 """
 CONSTRAINTS = """
@@ -123,7 +124,9 @@ class DuckdbReader:
         with self._read("the catalogue"):
             return list(self.connection.execute(query).fetchall())
 
-    def _column(self, name: str, kind: str, nullable: bool, comment: str | None) -> FoundColumn:
+    def _column(
+        self, name: str, kind: str, nullable: bool, default: str | None, comment: str | None
+    ) -> FoundColumn:
         field = _field(name)
         found = FoundColumn(
             name=name,
@@ -131,6 +134,7 @@ class DuckdbReader:
             type=pa.string(),
             expression=f"{field}::VARCHAR AS {field}",
             nullable=nullable,
+            default="identity" if default and default.startswith("nextval(") else default,
             comment=comment,
         )
         if kind.startswith("ENUM("):

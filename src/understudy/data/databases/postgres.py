@@ -25,6 +25,7 @@ from understudy.schema import ForeignKey
 
 BATCH = 4 * 2**20
 """Bytes of one record batch."""
+ON_DELETE = {"c": "cascade", "n": "set null", "d": "set default", "r": "restrict"}
 
 
 @contextmanager
@@ -163,7 +164,12 @@ def _table(
         primary_key=tuple(of["p"][0]["columns"]) if of["p"] else (),
         unique=tuple(tuple(found["columns"]) for found in of["u"]),
         foreign_keys=tuple(
-            ForeignKey(columns=f["columns"], table=f["parent"], references=f["references"])
+            ForeignKey(
+                columns=f["columns"],
+                table=f["parent"],
+                references=f["references"],
+                on_delete=ON_DELETE.get(f["on_delete"]),
+            )
             for f in of["f"]
         ),
         checks=tuple(found["check"] for found in of["c"]),

@@ -23,6 +23,11 @@ SELECT json_build_object(
   'domain_checks', (SELECT json_agg(pg_get_expr(k.conbin, 0) ORDER BY k.oid) FROM pg_constraint k
                     WHERE t.typtype = 'd' AND k.contypid = t.oid AND k.convalidated),
   'not_null', a.attnotnull,
+  'default', CASE
+     WHEN a.attidentity <> '' THEN 'identity'
+     WHEN a.attgenerated = '' THEN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d
+                                    WHERE d.adrelid = c.oid AND d.adnum = a.attnum)
+   END,
   'comment', col_description(c.oid, a.attnum),
   'levels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
              FROM pg_enum e WHERE e.enumtypid = a.atttypid),
@@ -52,6 +57,7 @@ SELECT json_build_object(
               FROM unnest(k.conkey) WITH ORDINALITY u(number, place)
               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),
   'parent', p.relname,
+  'on_delete', k.confdeltype,
   'references', (SELECT json_agg(a.attname ORDER BY u.place)
                  FROM unnest(k.confkey) WITH ORDINALITY u(number, place)
                  JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number)

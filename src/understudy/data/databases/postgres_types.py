@@ -45,6 +45,7 @@ def column_of(row: dict[str, Any]) -> FoundColumn:
         type=pa.string(),
         expression=f"{field}::text AS {field}",
         nullable=not (row["not_null"] or (domain and domain["not_null"])),
+        default=_default(row["default"]),
         comment=row["comment"],
         note=f"domain {row['sql']}" if domain else "",
     )
@@ -52,6 +53,11 @@ def column_of(row: dict[str, Any]) -> FoundColumn:
         levels = tuple(row["levels"])
         return replace(found, plays="enum", levels=levels, sql=f"enum {row['type']}")
     return _of_type(found, spoken, field, keyed=row["keyed"])
+
+
+def _default(said: str | None) -> str | None:
+    """A sequence is a running number of the table's own; the source's is not the copy's."""
+    return "identity" if said and said.startswith("nextval(") else said
 
 
 def _of_type(found: FoundColumn, row: dict[str, Any], field: str, *, keyed: bool) -> FoundColumn:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from understudy.data.databases.ddl import Target, quoted, reference
+from understudy.data.databases.ddl import Target, literal, quoted
 from understudy.data.databases.postgres import connected
 from understudy.data.databases.url import DatabaseUrl
 from understudy.data.databases.violations import refuse_broken
@@ -46,9 +46,21 @@ def _fill(target: Target, tables: Mapping[str, pa.Table], connection: Any, schem
         # Keys come after the rows, so that tables may point at each other and at themselves.
         for spec in target.schema.tables:
             for key in spec.foreign_keys:
-                cursor.execute(f"ALTER TABLE {quoted(spec.name)} ADD FOREIGN KEY {reference(key)}")
+                cursor.execute(
+                    f"ALTER TABLE {quoted(spec.name)} ADD FOREIGN KEY {target.reference(key)}"
+                )
+            for column in target.running(spec):
+                cursor.execute(_counted_on(spec.name, column, schema))
         for comment in target.comments():
             cursor.execute(comment)
+
+
+def _counted_on(table: str, column: str, schema: str) -> str:
+    """New rows of the copy are numbered after those that it has."""
+    whole = literal(f"{quoted(schema)}.{quoted(table)}")
+    largest = f"(SELECT max({quoted(column)}) FROM {quoted(table)})"
+    sequence = f"pg_get_serial_sequence({whole}, {literal(column)})"
+    return f"SELECT setval({sequence}, greatest(1, {largest}), {largest} IS NOT NULL)"
 
 
 def _make_types(target: Target, cursor: Any, schema: str) -> None:

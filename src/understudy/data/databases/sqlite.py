@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from understudy.schema import ForeignKey
 
 ROWS = 20_000
 """Rows of one record batch."""
+ON_DELETE = {word.upper(): word for word in ("cascade", "set null", "set default", "restrict")}
 
 TABLES = """
 SELECT name, sql FROM sqlite_master
@@ -91,10 +93,12 @@ class SqliteReader:
         tests = ", ".join(part for row in declared for part in evidence(row[1], row[2]))
         flags = list(self.rows(f"SELECT {tests} FROM {quoted(name)}")[0])
         columns = []
-        for place, (_, column, kind, not_null, _, key, _) in enumerate(declared):
+        for place, (_, column, kind, not_null, default, key, _) in enumerate(declared):
             stored = [bool(flag) for flag in flags[4 * place : 4 * place + 4]]
             found = column_of(column, kind, stored)
-            columns.append(_nullable(found, not (not_null or key)))
+            if keys[name] == (column,) and kind.upper() == "INTEGER":
+                default = "identity"
+            columns.append(replace(found, nullable=not (not_null or key), default=default))
         return FoundTable(
             name=name,
             columns=tuple(columns),
@@ -137,6 +141,7 @@ class SqliteReader:
                     columns=tuple(_spelled(row[3], names) or row[3] for row in rows),
                     table=parent,
                     references=tuple(_spelled(name, theirs) or name for name in references),
+                    on_delete=ON_DELETE.get(rows[0][6]),
                 )
             )
         return tuple(found)
@@ -173,12 +178,6 @@ def quoted(name: str) -> str:
 def _spelled(name: str, known: Any) -> str | None:
     """The name as it was declared: SQLite does not tell capitals from small letters."""
     return next((k for k in known if k.casefold() == name.casefold()), None)
-
-
-def _nullable(column: FoundColumn, nullable: bool) -> FoundColumn:
-    from dataclasses import replace
-
-    return replace(column, nullable=nullable)
 
 
 def _array(values: tuple[Any, ...], column: FoundColumn) -> pa.Array:
