@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from understudy.data import Dataset
-from understudy.data.ownership import owners
+from understudy.data.ownership import owners, ownership
 from understudy.data.sharing import unshared
 from understudy.encoding.private_bins import Binned
 from understudy.privacy.session import Private, Session
 from understudy.privacy.units import bounded
 from understudy.runtime.progress import Progress, ProgressEvent
+from understudy.schema import Schema
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.graph import Graph, has_clock
 from understudy.synthesizers.relational.private.bounds import chosen
@@ -47,8 +48,7 @@ def learn(
     names = tuple(name for name in graph.order if name not in graph.reference)
     unit = schema.unit.table or names[0]
     clocked = {name for name in names if has_clock(schema, graph, name)}
-    weights = {name: UNIT if name == unit else TABLE for name in names}
-    weights |= dict.fromkeys(clocked, EVENTS)
+    weights = weights_of(schema)
     parts = Parts(session, sum(weights.values()) * (1 + BOUNDS))
     single = Private(unshared(dataset), session)
     open_ = tuple(name for name in names if name not in declared and name != unit)
@@ -83,6 +83,18 @@ def learn(
         for link in graph.of(name, "matched", "deferred")
     }
     return tables, histories, pairings
+
+
+def weights_of(schema: Schema) -> dict[str, float]:
+    """How the budget is divided between the tables, from the schema alone."""
+    plan = ownership(schema)
+    found = {}
+    for spec in schema.tables:
+        path = plan.paths.get(spec.name)
+        if path is not None:
+            clocked = spec.order_by is not None and bool(path) and path[-1].down
+            found[spec.name] = EVENTS if clocked else TABLE if path else UNIT
+    return found
 
 
 def _rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ...]]) -> Rows:
