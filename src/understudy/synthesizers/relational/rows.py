@@ -51,7 +51,10 @@ class Rows:
 
     def keep(self, graph: Graph, table: str, kept: Places) -> None:
         """Leaves of `table` only the rows `kept`; nothing may point at it yet."""
-        self.cells[table] = self.cells[table].take(pa.array(kept))
+        cells = self.cells[table]
+        # Arrow forgets how many rows a table without columns has when it takes some.
+        bare = cells.num_columns == 0
+        self.cells[table] = cells.slice(0, len(kept)) if bare else cells.take(pa.array(kept))
         for link in graph.links[table]:
             for held in (self.parents, self.wanted, self.depths):
                 if link.name in held:
