@@ -16,6 +16,7 @@ from understudy.data.databases.translation import translated
 from understudy.errors import ConstraintError, SourceError
 from understudy.schema import Identifier, Inequality, Number, Range, Schema, Table
 from understudy.schema.plan import Plan, Source, dump_plan
+from understudy.synthesizers.tabular.tree import TreeSynthesizer
 
 DECLARED = {
     "columns": """
@@ -113,6 +114,7 @@ def test_simple_checks_become_rules_and_the_plan_holds_them(
     assert (
         Range(column="date", minimum="1993-01-01T00:00:00") in schema.table("account").constraints
     )
+    assert schema.table("trans").column("type").levels == ("PRIJEM", "VYDAJ", "VYBER")
     assert schema.table("disp").column("type").levels == ("OWNER", "DISPONENT")
     assert schema.table("card").column("type").levels == ("junior", "classic", "gold")
     plan = Plan(source=Source(path=postgres.url()), data=schema)
@@ -121,6 +123,37 @@ def test_simple_checks_become_rules_and_the_plan_holds_them(
     import yaml
 
     assert Plan.model_validate(yaml.safe_load(text)) == plan
+
+
+@pytest.mark.parametrize("name", ["loan", "card"])
+def test_synthetic_rows_meet_what_the_source_declares(
+    postgres: Server, loaded: Dataset, name: str
+) -> None:
+    """Rows that an engine made go into a schema with all types, keys and checks in force."""
+    del loaded
+    found = read(postgres.url(schema="bank"))
+    spec = found.schema.table(name).model_copy(update={"foreign_keys": ()})
+    schema = Schema(tables=(spec,), dialect=found.schema.dialect)
+    single = Dataset(schema, {name: found.tables[name]})
+    made = TreeSynthesizer().fit(single).sample(2_000, seed=7)
+    write(made, postgres.url(schema=f"made_{name}"))
+    assert postgres.rows(f"SELECT count(*) FROM made_{name}.{name}") == [(2_000,)]
+
+
+def test_a_partitioned_table_is_one_table(postgres: Server) -> None:
+    postgres.run(
+        "CREATE SCHEMA parts",
+        "CREATE TABLE parts.log (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE parts.a PARTITION OF parts.log FOR VALUES FROM (MINVALUE) TO ('2020-01-01')",
+        "CREATE TABLE parts.b PARTITION OF parts.log FOR VALUES FROM ('2020-01-01') TO (MAXVALUE)",
+        "INSERT INTO parts.log VALUES (1, '2019-01-01'), (2, '2021-01-01')",
+        "CREATE VIEW parts.seen AS TABLE parts.log",
+    )
+    found = read(postgres.url(schema="parts"))
+    assert [(spec.name, spec.primary_key) for spec in found.schema.tables] == [
+        ("log", ("id", "day"))
+    ]
+    assert found.num_rows == 2
 
 
 def test_a_schema_that_exists_is_left_alone(postgres: Server, loaded: Dataset) -> None:
