@@ -278,6 +278,29 @@ def test_every_type_is_read_and_written_back(postgres: Server) -> None:
     assert first_types == postgres.rows(types.format("table_schema = 'again'"))
 
 
+def test_a_rule_about_a_key_is_left_to_the_database(postgres: Server) -> None:
+    postgres.run(
+        "CREATE SCHEMA ruled",
+        "CREATE TABLE ruled.t (id int PRIMARY KEY CHECK (id > 0), up int REFERENCES ruled.t,"
+        " x int CHECK (x > 0), CHECK (up < id), CHECK (id <= x))",
+        "INSERT INTO ruled.t SELECT 3 * g * g, NULL, 3 * g * g + 1 FROM generate_series(1, 300) g",
+    )
+    found = read(postgres.url(schema="ruled"))
+    spec = found.schema.table()
+    assert spec.column("id").kind == spec.column("up").kind == "identifier"
+    assert spec.constraints == (Range(column="x", minimum=1),)
+    assert len(spec.checks) == 4
+
+
+def test_a_table_that_is_not_there_is_named(postgres: Server) -> None:
+    postgres.run("CREATE SCHEMA one", "CREATE TABLE one.people (id int)")
+    wanted = PEOPLE.model_copy(
+        update={"tables": (PEOPLE.table(), Table(name="poeple", columns=(Identifier(name="id"),)))}
+    )
+    with pytest.raises(SourceError, match=r"no table 'poeple'\. Did you mean 'people'"):
+        read(postgres.url(schema="one"), schema=wanted)
+
+
 def test_an_application_can_go_on_with_the_copy(postgres: Server) -> None:
     """Defaults, running numbers and what follows a deletion work as in the source."""
     postgres.run(

@@ -155,22 +155,25 @@ def _bound(node: exp.Expression, columns: Columns, types: pa.Schema) -> Range | 
     if columns[name].kind != "number" or isinstance(value, str):
         return None
     edge = _edge(value, word, types.field(name).type)
+    if edge is None:
+        return None
     return Range(column=name, **{"minimum" if word[0] == ">" else "maximum": edge})
 
 
-def _edge(value: Decimal, word: str, kind: pa.DataType) -> float:
-    """The outermost value of the type that meets the condition."""
+def _edge(value: Decimal, word: str, kind: pa.DataType) -> float | None:
+    """The outermost value of the type that meets the condition; None if no float is that value."""
     up = word[0] == ">"
     if pa.types.is_floating(kind):
         beyond = math.inf if up else -math.inf
         return float(value) if len(word) == 2 else math.nextafter(float(value), beyond)
     step = Decimal(1).scaleb(-kind.scale) if pa.types.is_decimal(kind) else Decimal(1)
     steps = value / step
-    if word == ">":
-        return float((math.floor(steps) + 1) * step)
-    if word == "<":
-        return float((math.ceil(steps) - 1) * step)
-    return float((math.ceil(steps) if up else math.floor(steps)) * step)
+    if len(word) == 1:
+        whole = math.floor(steps) + 1 if up else math.ceil(steps) - 1
+    else:
+        whole = math.ceil(steps) if up else math.floor(steps)
+    edge = float(whole * step)
+    return edge if Decimal(str(edge)) == whole * step else None
 
 
 def _date_bound(name: str, word: str, value: Decimal | str, kind: pa.DataType) -> Range | None:
