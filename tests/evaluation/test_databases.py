@@ -251,9 +251,8 @@ def test_a_fresh_draw_is_as_near_as_real_samples_are(real: dict[str, Dataset]) -
     judge = card.measurements["c2st"]
     assert judge.low <= 0.5 <= judge.high
     lines = database_lines(card.as_dict(), DEFAULTS, decisive=True)
-    # Of 400 people some histories are too few to be sure of.
-    assert {one.name for one in lines if one.ruling != "PASS"} <= {"histories of visit"}
-    assert "FAIL" not in {one.ruling for one in lines}
+    assert {one.ruling for one in lines} <= {"PASS", "INFO"}
+    assert {"keys", "worst pair"} <= {one.name for one in lines if one.ruling == "PASS"}
     assert {one.model for one in card.utility} >= {"boosted trees", "linear"}
     assert card.unit == "person.id"
 
