@@ -96,5 +96,6 @@ def _tables(
         )
         return {name: next(iter(found.values()))} if name and len(found) == 1 else found
     if isinstance(source, Mapping):
-        return {str(key): from_frame(frame) for key, frame in source.items()}
+        several = len(source) > 1
+        return {str(key): from_frame(frame, rowless=several) for key, frame in source.items()}
     return {name or "table": from_frame(source)}

@@ -67,6 +67,18 @@ def pointing(table: pa.Table, key: ForeignKey) -> NDArray[np.bool_]:
     return found
 
 
+def emptied(table: pa.Table, columns: tuple[str, ...], rows: NDArray[np.bool_]) -> pa.Table:
+    """`table` with the cells of `columns` missing in the rows where `rows` is true."""
+    if not rows.any():
+        return table
+    for name in columns:
+        place = table.column_names.index(name)
+        values = table.column(place)
+        gaps = pc.if_else(pa.array(rows), pa.scalar(None, values.type), values)
+        table = table.set_column(place, name, gaps)
+    return table
+
+
 def spans(first: Ints, last: Ints) -> tuple[Ints, Ints]:
     """The members of the ranges [first, last): which range each is of, and the member."""
     sizes = last - first

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from understudy.data.dataset import Dataset
-from understudy.data.ownership import Owned, owned_through
+from understudy.data.owners import Owned, owned_through
 from understudy.schema import Schema
 from understudy.schema.ownership import reach, walked
 

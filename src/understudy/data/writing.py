@@ -17,20 +17,25 @@ from understudy.data.files import PARQUET_ENDINGS
 from understudy.errors import SourceError
 
 
-def write(dataset: Dataset, path: str | Path) -> Path:
-    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files.
+def write(dataset: Dataset, path: str | Path, *, ending: str = ".parquet") -> Path:
+    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of files that end
+    in `ending`.
 
     Dates of a CSV are spelled as they were in the source.
     """
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
-        parquet = path.name.casefold().endswith(PARQUET_ENDINGS)
-        table = dataset.table
-        write_table(table if parquet else as_spelled(table, dataset.schema.table()), path)
+        _write_as_source(dataset, dataset.schema.table().name, path)
         return path
-    for name, table in dataset.tables.items():
-        write_table(table, path / f"{name}.parquet")
+    for name in dataset.tables:
+        _write_as_source(dataset, name, path / f"{name}{ending}")
     return path
+
+
+def _write_as_source(dataset: Dataset, name: str, path: Path) -> None:
+    table = dataset.tables[name]
+    parquet = path.name.casefold().endswith(PARQUET_ENDINGS)
+    write_table(table if parquet else as_spelled(table, dataset.schema.table(name)), path)
 
 
 def write_table(table: pa.Table, path: Path) -> None:

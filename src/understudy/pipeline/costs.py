@@ -10,6 +10,7 @@ from understudy.pipeline.private import COUNT_SHARE, declared, default_delta
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Composed, Event, Exponential, Gaussian, Laplace
 from understudy.privacy.spending import DELTA
+from understudy.privacy.units import rows_of
 from understudy.schema.plan import DifferentialPrivacy, Plan
 from understudy.synthesizers.registry import AUTO, configured
 
@@ -38,8 +39,9 @@ def costs(plan: Plan) -> str:
         lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
     options = {} if plan.engine.name == AUTO else plan.engine.options
     engine = configured(engine_of(plan), options, target=plan.target)
+    most = max(rows_of(wanted.rows_per_unit, spec.name) for spec in plan.data.tables)
     asked = engine.plan(  # type: ignore[attr-defined]
-        plan.data, Budget(wanted.epsilon, delta), rows_per_unit=wanted.rows_per_unit
+        plan.data, Budget(wanted.epsilon, delta), rows_per_unit=most
     )
     for stem, numbered in groupby(asked.queries, key=lambda q: q.name.rstrip("0123456789")):
         first, *rest = numbered

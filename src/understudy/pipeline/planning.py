@@ -9,6 +9,7 @@ from typing import Any
 
 from understudy.contracts import Released
 from understudy.data import Dataset, read
+from understudy.data.integrity import check_integrity, check_shape, mend
 from understudy.data.roles import proposed_roles
 from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
 from understudy.pipeline.private import as_private
@@ -94,16 +95,28 @@ def with_unit(schema: Schema, text: str) -> Schema:
 
 
 def data_of(plan: Plan) -> Dataset:
-    """Reads what a plan names, as it says; under a budget cell by cell."""
+    """Reads what a plan names, as it says; under a budget cell by cell.
+
+    A database has to hold together, its orphans mended as the plan says; under a budget nobody may
+    tell.
+    """
     source = plan.source
-    return read(
+    if len(plan.data.tables) > 1:
+        check_shape(plan.data)
+    private = isinstance(plan.privacy, DifferentialPrivacy)
+    data = read(
         source.path,
         nulls=source.nulls,
         delimiter=source.delimiter,
         encoding=source.encoding,
         schema=plan.data,
-        cell_by_cell=isinstance(plan.privacy, DifferentialPrivacy),
+        cell_by_cell=private,
     )
+    if private or len(data.tables) == 1:
+        return data
+    data, _ = mend(data)
+    check_integrity(data)
+    return data
 
 
 def seed_of(plan: Path) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from understudy.contracts import Released
 from understudy.errors import PlanError, suggest
@@ -45,6 +45,13 @@ class NoPrivacy(Strict):
     mode: Literal["none"] = "none"
 
 
+AtLeastOne = Annotated[int, Field(ge=1)]
+RowsPerUnit = Annotated[
+    Annotated[AtLeastOne, Tag("every")] | Annotated[dict[str, AtLeastOne], Tag("each")],
+    Discriminator(lambda found: "each" if isinstance(found, dict) else "every"),
+]
+
+
 class DifferentialPrivacy(Strict):
     """A budget for everything the run learns from real rows.
 
@@ -57,8 +64,10 @@ class DifferentialPrivacy(Strict):
     delta: float | None = Field(
         default=None, gt=0, lt=1, description="1 over ten times the units, rounded, if not given."
     )
-    rows_per_unit: int = Field(
-        default=1, ge=1, description="At most so many rows of one unit are learnt from."
+    rows_per_unit: RowsPerUnit = Field(
+        default=1,
+        description="At most so many rows of one unit are learnt from: in every table, or in each "
+        "that is named (1 in the others).",
     )
     public_units: int | None = Field(
         default=None, ge=1, description="How many units there are, where that is public."
@@ -84,6 +93,19 @@ class Plan(Strict):
     )
     seed: int | None = Field(default=None, ge=0)
     bounds: dict[str, float] = Field(default_factory=dict, description="Bounds of the gate.")
+
+    @model_validator(mode="after")
+    def _bounds_name_tables(self) -> Plan:
+        if isinstance(self.privacy, DifferentialPrivacy):
+            bounds = self.privacy.rows_per_unit
+            names = [table.name for table in self.data.tables]
+            for name in () if isinstance(bounds, int) else bounds:
+                if name not in names:
+                    raise ValueError(
+                        f"rows_per_unit names table {name!r}, which is not in the data. "
+                        f"{suggest(name, names)}"
+                    )
+        return self
 
 
 def load_plan(path: Path) -> Plan:
@@ -146,10 +168,13 @@ def _explain(error: ValidationError, root: Any, name: str) -> str:
 
 
 def _is_tag(place: int, loc: tuple[Any, ...]) -> bool:
-    """Discriminator tags stand in pydantic's path right after a list index, or after `privacy`."""
+    """Discriminator tags stand in pydantic's path right after a list index, or after `privacy` or
+    `rows_per_unit`."""
     before = loc[place - 1] if place else None
     if before == "privacy":
         return loc[place] in ("none", "dp")
+    if before == "rows_per_unit":
+        return loc[place] in ("every", "each")
     return isinstance(before, int) and loc[place - 2] in ("columns", "constraints")
 
 

@@ -21,6 +21,10 @@ class ForeignKey(Strict):
     columns: tuple[str, ...] = Field(min_length=1)
     table: str
     references: tuple[str, ...] = Field(min_length=1)
+    orphans: Literal["drop", "null"] | None = Field(
+        default=None,
+        description="Rows that point at nothing: drop them, or empty the key. Refused if not said.",
+    )
 
     @model_validator(mode="after")
     def _same_width(self) -> ForeignKey:
@@ -62,6 +66,13 @@ class Table(Strict):
                 raise ValueError(
                     f"table {self.name!r} has no column {name!r}. {suggest(name, names)}"
                 )
+        for key in self.foreign_keys:
+            if key.orphans == "null" and not self.loose(key):
+                raise ValueError(
+                    f"table {self.name!r}: `orphans: null` needs a column of the key "
+                    f"{'+'.join(key.columns)} that may be empty and is part of no other key. Say "
+                    "`nullable: true` there, or `orphans: drop`."
+                )
         return self
 
     @property
@@ -77,6 +88,17 @@ class Table(Strict):
 
     def of_kind(self, *kinds: str) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind in kinds)
+
+    def loose(self, key: ForeignKey) -> tuple[str, ...]:
+        """Columns that can be emptied so that `key` points nowhere and nothing else is touched.
+
+        None for a key that must point somewhere.
+        """
+        others = [other.columns for other in self.foreign_keys if other != key]
+        taken = {*self.primary_key, *(name for columns in others for name in columns)}
+        return tuple(
+            name for name in key.columns if name not in taken and self.column(name).nullable
+        )
 
     @property
     def learnt(self) -> tuple[Column, ...]:
