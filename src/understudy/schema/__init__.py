@@ -18,6 +18,7 @@ from understudy.schema.constraints import (
     FixedCombinations,
     Inequality,
     Range,
+    Running,
     Sum,
     Unique,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Inequality",
     "Number",
     "Range",
+    "Running",
     "Schema",
     "Sum",
     "Table",

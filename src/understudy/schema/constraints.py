@@ -57,8 +57,24 @@ class Dependency(Strict):
     determines: str
 
 
+class Running(Strict):
+    """`column` is its value before plus `amount`, row by row in the order of the table's clock.
+
+    Rows that agree on `by` (an entity's key) are one account, which starts at nought. Where `sign`
+    names a column, rows whose value there is one of `plus` add the amount and all others take it
+    away. Such a column is worked out and never learnt.
+    """
+
+    rule: Literal["running"] = "running"
+    column: str
+    amount: str
+    by: tuple[str, ...] = Field(min_length=1)
+    sign: str | None = None
+    plus: tuple[str, ...] = ()
+
+
 Constraint = Annotated[
-    Inequality | FixedCombinations | Sum | Range | Unique | Dependency,
+    Inequality | FixedCombinations | Sum | Range | Unique | Dependency | Running,
     Field(discriminator="rule"),
 ]
 
@@ -76,3 +92,6 @@ def columns_of(constraint: Constraint) -> tuple[str, ...]:
             return (constraint.column,)
         case Dependency():
             return (*constraint.by, constraint.determines)
+        case Running():
+            signed = () if constraint.sign is None else (constraint.sign,)
+            return (constraint.column, constraint.amount, *constraint.by, *signed)
