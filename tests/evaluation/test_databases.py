@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.data.random_databases import banks
 from tests.evaluation import czech_bank, small_bank
 from understudy.data import Dataset
 from understudy.encoding.profiles import ENTITY, Profiler
-from understudy.errors import ColumnError
+from understudy.errors import ColumnError, SourceError
 from understudy.evaluation import evaluate_database
 from understudy.evaluation.discriminator import c2st
 from understudy.evaluation.relational.association import associations, modal
@@ -370,3 +372,17 @@ def test_on_the_czech_bank(real_data: Callable[[str], Path]) -> None:
         assert one.value < 1.2 * one.floor
     assert measured["c2st"].low <= 0.5 + (measured["c2st"].floor - 0.5)
     assert measured["integrity"].value == 1.0
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(banks(), banks(), banks(), banks())
+def test_any_database_is_measured_or_refused(
+    train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset
+) -> None:
+    """Joint accounts, transfers, hierarchies, orphans, repeated keys, nobody at all."""
+    others = (replace(one, schema=train.schema) for one in (holdout, reference, synthetic))
+    try:
+        card = evaluate_database(train, *others)
+    except SourceError:
+        return
+    json.dumps(card.as_dict(), allow_nan=False)
