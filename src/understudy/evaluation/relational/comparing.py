@@ -99,14 +99,12 @@ def draw(entities: Mapping[str, int], rng: np.random.Generator) -> Draws:
     made = (int(MOST_OF * entities[role]) for role in ("train", "synthetic"))
     size = max(1, min(entities["holdout"], *made))
     even = {role: _subsamples(entities[role], size, rng) for role in roles}
-    resampled = {}
-    for role in ("train", "synthetic"):
-        drawn = rng.multinomial(
-            entities["synthetic"], np.full(entities[role], 1 / max(1, entities[role])), REPEATS
-        )
-        resampled[role] = _with_none(drawn.astype(np.float64))
+    drawn = {
+        role: _resampled(entities[role], entities["synthetic"], rng)
+        for role in ("train", "synthetic")
+    }
     everyone = {role: np.ones(entities[role] + 1) for role in roles}
-    return Draws(size, everyone, even, resampled)
+    return Draws(size, everyone, even, drawn)
 
 
 def _subsamples(entities: int, size: int, rng: np.random.Generator) -> Floats:
@@ -116,6 +114,13 @@ def _subsamples(entities: int, size: int, rng: np.random.Generator) -> Floats:
     for row in weights:
         row[rng.permutation(entities)[:size]] = 1.0
     return _with_none(weights)
+
+
+def _resampled(entities: int, size: int, rng: np.random.Generator) -> Floats:
+    if not entities:
+        return np.ones((REPEATS, 1))
+    drawn = rng.multinomial(size, np.full(entities, 1 / entities), REPEATS)
+    return _with_none(drawn.astype(np.float64))
 
 
 def _with_none(weights: Floats) -> Floats:
