@@ -107,6 +107,7 @@ def test_a_fresh_draw_is_not_convicted(real: dict[str, Dataset]) -> None:
     assert battery["exchangeable"]["ok"]
     assert rulings["copies"] == "PASS"
     assert "FAIL" not in rulings.values()
+    assert any(note.startswith("rows of visit: 1,000 of 1,000") for note in battery["notes"])
     names = {one["name"] for one in battery["attacks"]}
     assert any(name.endswith(", visit") for name in names)
     assert any(name.endswith(", account") for name in names)
