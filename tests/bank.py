@@ -89,7 +89,9 @@ def _events(rng: np.random.Generator, opened: np.ndarray, rich: np.ndarray) -> p
     moved = np.where(what == "salary", amount, -amount)
     total = np.cumsum(np.rint(moved * 100)).astype(np.int64)
     first = np.flatnonzero(np.diff(who, prepend=-1))
-    before = np.repeat(total[first] - np.rint(moved[first] * 100).astype(np.int64), np.diff(first, append=len(who)))
+    before = np.repeat(
+        total[first] - np.rint(moved[first] * 100).astype(np.int64), np.diff(first, append=len(who))
+    )
     by_time = np.argsort(when, kind="stable")
     table = pa.table(
         {
@@ -124,7 +126,9 @@ def _customer() -> Table:
             Number(name="age", integer=True, minimum=18, maximum=90, nullable=False),
         ),
         primary_key=("customer_id",),
-        foreign_keys=(ForeignKey(columns=("branch_id",), table="branch", references=("branch_id",)),),
+        foreign_keys=(
+            ForeignKey(columns=("branch_id",), table="branch", references=("branch_id",)),
+        ),
     )
 
 
