@@ -117,7 +117,7 @@ def fit_table(
         lambda both: _thinned(_classified(both[0], both[1], given, graph, name), both[1], name, few)
     )
     engine = MarginalSynthesizer(target=GIVEN if given.size > 1 else None, seed=seed)
-    network, binned, total = engine.learn(inside, shape, part)
+    network, binned, total = engine.learn(inside, shape, part, label_delta=part.label_delta)
     axes[name] = {n: b for n, b in binned.items() if n != GIVEN}
     model = PrivateTable(
         flat, given, shape.types, {n: b.axis for n, b in binned.items()}, network, total
