@@ -17,6 +17,8 @@ from tests.release import fake_run
 from understudy.cli import VERBS
 from understudy.cli.options import parse_balance
 from understudy.errors import ConditionError
+from understudy.schema.ownership import ownership
+from understudy.schema.plan import load_plan
 
 
 def test_version_and_help(shell: Shell) -> None:
@@ -40,6 +42,27 @@ def test_inspect_writes_a_plan_that_run_takes(shell: Shell) -> None:
     assert json.loads((shell.folder / "plan.schema.json").read_text())["title"] == "Plan"
     assert "form: email" in shell("run", "plan.yaml", "--no-dp", "--plan-only").out
     assert sorted(shell.files()) == ["people.csv", "plan.schema.json", "plan.yaml"]
+
+
+def test_inspect_of_a_folder_writes_keys_and_roles_for_the_unit(shell: Shell) -> None:
+    folder = shell.folder / "shop"
+    folder.mkdir()
+    towns = "".join(f"{i},{'abc'[i % 3]}\n" for i in range(30))
+    people = "".join(f"{1000 + 7 * i},{i % 30}\n" for i in range(300))
+    visits = "".join(f"{1000 + 7 * (i % 300)},2024-01-{1 + i % 28:02}\n" for i in range(900))
+    (folder / "town.csv").write_text("A1,size\n" + towns)
+    (folder / "person.csv").write_text("person_id,town_id\n" + people)
+    (folder / "visit.csv").write_text("person_id,day\n" + visits)
+    answer = shell("inspect", "shop", "--unit", "person.person_id", "-o", "plan.yaml")
+    assert answer.code == 0
+    assert "Key:      person.town_id -> town.A1: unique in 30 rows of 'town'" in answer.out
+    assert "Unit:     --unit person.person_id: 300 units, 1 tables hang off each" in answer.out
+    assert "events in the order of day" in answer.out
+    plan = load_plan(shell.folder / "plan.yaml")
+    assert ownership(plan.data).reference == {"town"}
+    assert list(ownership(plan.data).paths) == ["person", "visit"]
+    wrong = shell("inspect", "shop", "--unit", "persn.person_id")
+    assert (wrong.code, "Did you mean 'person.person_id'" in wrong.err) == (2, True)
 
 
 @pytest.mark.parametrize(

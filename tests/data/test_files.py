@@ -111,8 +111,6 @@ def test_empty_parquet_tables_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "a.parquet")
     with pytest.raises(SourceError, match="a header and no rows"):
         read(tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match="databases cannot be read yet"):
-        read("postgresql://host/db")
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from understudy.data import Dataset, infer, inspect
+from tests.data.test_sharing import berka
+from understudy.data import Dataset, infer, inspect, read
+from understudy.data.ownership import ownership
 from understudy.schema import Dependency, Inequality, Sum
 
 ROWS = 1200
@@ -101,3 +105,40 @@ def test_chance_does_not_pass_for_law() -> None:
 def test_everything_found_is_json() -> None:
     found = inspect(_dataset(t=HISTORY)).as_dict()
     assert json.loads(json.dumps(found, default=str))["strategy"] == "sequential"
+
+
+def test_a_real_bank_shows_whom_it_could_protect(real_data: Callable[[str], Path]) -> None:
+    found = inspect(read(real_data("berka")))
+    said = {c.column: str(c) for c in found.units}
+    assert list(said) == ["client.client_id", "disp.disp_id", "account.account_id", "district.A1"]
+    assert said["account.account_id"] == (
+        "--unit account.account_id: 4,500 units, 6 tables hang off each (card, client, disp, loan, "
+        "order, trans); shared by all: district"
+    )
+    # 869 joint accounts with their 145 loans, 1,397 orders and 10,625 transactions.
+    assert said["client.client_id"].endswith("13,036 rows hang on several units")
+    assert found.keys["client.district_id -> district.A1"].startswith("unique in 77 rows")
+    assert found.clocks == {"trans": "date"}
+    assert found.roles == {}
+
+
+def test_a_unit_that_is_named_gives_each_table_its_role(real_data: Callable[[str], Path]) -> None:
+    data = berka(real_data("berka"), "account.account_id")
+    bare = tuple(spec.model_copy(update={"role": None}) for spec in data.schema.tables)
+    found = inspect(Dataset(data.schema.model_copy(update={"tables": bare}), data.tables))
+    assert found.roles["account"] == "the unit"
+    assert found.roles["trans"] == "owned, by account <- trans.account_id"
+    assert found.roles["district"].startswith("reference: the same whoever is in the data (propos")
+    assert ownership(found.schema).reference == {"district"}
+    assert json.loads(json.dumps(found.as_dict(), default=str))["roles"] == found.roles
+
+
+def test_orphans_and_tables_out_of_reach_are_told() -> None:
+    people = {"person_id": [1000 + 7 * i for i in range(60)], "age": [i % 50 for i in range(60)]}
+    visits = {"cost": list(range(60)), "person_id": [*people["person_id"][:59], 5]}
+    orders = {"sum": list(range(60)), "person_id": people["person_id"]}
+    found = inspect(_dataset(person=people, visit=visits, order=orders))
+    assert any("1 of 60 rows find nothing there" in said for said in found.warnings)
+    (unit,) = found.units
+    assert unit.owned == ("order",)
+    assert str(unit).endswith("not reached: visit")

@@ -147,3 +147,14 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, ending: str) ->
     assert done.returncode != 0
     assert "SourceError: could not write" in done.stderr
     assert _listing(tmp_path) == []
+
+
+def test_dates_of_digits_come_out_as_numbers_unless_a_zero_stands_in_front(tmp_path: Path) -> None:
+    for year, wanted in (("99", "990102\n990103\n"), ("01", '"010102"\n"010103"\n')):
+        source = tmp_path / f"{year}.csv"
+        source.write_text(f"n,date\n1,{year}0102\n2,{year}0103\n")
+        data = read(source)
+        assert data.schema.table().column("date").kind == "datetime"
+        write(data, tmp_path / "again.csv")
+        lines = (tmp_path / "again.csv").read_text().splitlines()[1:]
+        assert "".join(f"{line.split(',')[1]}\n" for line in lines) == wanted

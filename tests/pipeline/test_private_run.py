@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from understudy.data import Dataset, read
-from understudy.errors import BudgetError, PlanError, UserError
+from understudy.errors import BudgetError, PlanError, SourceError, UserError
 from understudy.pipeline import synthesize
 from understudy.pipeline.costs import costs, prices
 from understudy.pipeline.finished import rows_of
 from understudy.pipeline.models import load
-from understudy.pipeline.planning import plan_for, privacy_for, with_unit
+from understudy.pipeline.planning import data_of, plan_for, privacy_for, with_unit
 from understudy.pipeline.private import as_private, declared, default_delta, opened
 from understudy.privacy.ledger import Ledger
 from understudy.privacy.statement import recompute
@@ -334,3 +334,38 @@ def test_a_schema_declared_by_hand_says_the_types_that_come_out(tmp_path: Path) 
     table = pa.table({"n": pa.array([i % 10 for i in range(600)]), "c": ["x", "y"] * 300})
     run = synthesize(Dataset.single(schema, table), epsilon=3, seed=1, out=tmp_path / "run")
     assert pq.read_schema(run.synthetic / "t.parquet").types == [pa.float64(), pa.string()]
+
+
+def test_a_budget_needs_keys_and_roles_on_somebodys_word(tmp_path: Path) -> None:
+    town = pa.table({"town_id": range(100, 130), "size": [i % 3 for i in range(30)]})
+    person = pa.table({"person_id": range(900), "town_id": [100 + i % 30 for i in range(900)]})
+    data = read({"town": town, "person": person})
+    with pytest.raises(
+        PlanError, match=r"keys of tables \(person\) were read off the rows.*--unit"
+    ):
+        plan_for(data, "shop", privacy=DifferentialPrivacy(), unit="person.person_id")
+    free = plan_for(data, "shop", privacy=privacy_for(None, True), unit="person.person_id")
+    assert free.data.table("town").role == "reference"
+    public = declared(free.data, DifferentialPrivacy(), by_plan=True)
+    assert public["all rows of town, a reference table"] == "the plan"
+    assert public["person.town_id points at town"] == "the plan"
+
+
+def test_a_plan_of_a_database_is_checked_before_and_after_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "town.csv").write_text("town_id\n" + "".join(f"{i}\n" for i in range(100, 130)))
+    rows = "".join(f"{i},{100 + i % 30}\n" for i in range(300))
+    (tmp_path / "person.csv").write_text("person_id,town_id\n" + rows)
+    data = read(tmp_path)
+    unit = "person.person_id"
+    plan = plan_for(data, str(tmp_path), privacy=privacy_for(None, True), unit=unit)
+    assert data_of(plan).tables == data.tables
+    (tmp_path / "person.csv").write_text("person_id,town_id\n" + rows + "300,7\n")
+    with pytest.raises(SourceError, match=r"1 of 301 rows of 'person' are orphans"):
+        data_of(plan)
+    person = plan.data.table("person")
+    key = person.foreign_keys[0].model_copy(update={"orphans": "drop"})
+    schema = plan.data.with_table(person.model_copy(update={"foreign_keys": (key,)}))
+    assert data_of(plan.model_copy(update={"data": schema})).tables == data.tables
+    town = schema.table("town").model_copy(update={"role": None})
+    with pytest.raises(PlanError, match="table 'town': the unit's rows point at it"):
+        data_of(plan.model_copy(update={"data": schema.with_table(town)}))

@@ -125,3 +125,32 @@ def test_editors_get_a_schema_that_knows_every_kind() -> None:
         "Geo",
     } <= set(described["$defs"])
     assert described["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [
+        ("0", r"plan.yaml:8: privacy.rows_per_unit: Input should be greater than or equal to 1"),
+        ("{t: 0}", r"plan.yaml:8: privacy.rows_per_unit.t: Input should be greater than"),
+        ("{tt: 2}", r"rows_per_unit names table 'tt', which is not in the data. Did you mean 't'"),
+    ],
+)
+def test_a_bound_on_a_units_rows_is_one_number_or_one_for_each_table(
+    tmp_path: Path, bound: str, message: str
+) -> None:
+    text = (
+        "version: 1\nsource: {path: x}\ndata:\n  tables:\n"
+        "  - {name: t, columns: [{name: id, kind: number}]}\n"
+        "privacy:\n  mode: dp\n  rows_per_unit: BOUND\n"
+    )
+    path = tmp_path / "plan.yaml"
+    path.write_text(text.replace("BOUND", bound))
+    with pytest.raises(PlanError, match=message):
+        load_plan(path)
+    path.write_text(text.replace("BOUND", "{t: 3}"))
+    plan = load_plan(path)
+    assert plan.privacy is not None
+    assert plan.privacy.mode == "dp"
+    assert plan.privacy.rows_per_unit == {"t": 3}
+    path.write_text(dump_plan(plan))
+    assert load_plan(path) == plan

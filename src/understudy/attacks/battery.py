@@ -6,7 +6,7 @@ every attack below would otherwise detect the difference and call it a leak.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from understudy.attacks.halves import Halves, Linkability, halve, link
 from understudy.attacks.inference import Inference, infer, worst
 from understudy.attacks.leaked import Leaked, leaked
 from understudy.attacks.learners import Learnt, chosen, learn
-from understudy.attacks.membership import Membership, ensemble, judge, scores
+from understudy.attacks.membership import Membership, Score, ensemble, judge, scores
 from understudy.attacks.shadow import ShadowAttack, Shadows, shadow_attack
 from understudy.attacks.singling_out import SinglingOut, single_out
 from understudy.attacks.subgroups import masks
@@ -53,6 +53,14 @@ STRICT = 1.41 * 2.807
 """Normal quantile of a two-sided 0.5 % test: a false alarm here costs a whole audit. Cross-fitted
 AUCs of two samples of 750 people scatter 1.41 times as far as DeLong's errors say (measured)."""
 STEPS = 6
+
+Also = Callable[[Challenge], Sequence[Score]]
+"""Scores from elsewhere of the units that a challenge drew."""
+
+
+def nothing_else(challenge: Challenge) -> Sequence[Score]:
+    """No scores but the battery's own."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ def attack(
     model: Inspectable | None = None,
     shadows: Shadows | None = None,
     groups: Sequence[str] = (),
+    also: Also = nothing_else,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Battery:
@@ -135,7 +144,8 @@ def attack(
     Either may be empty, which leaves little to be said. `model` is attacked too where it will be
     released or queried; `shadows` hands in the generator, to be fitted to halves of the reference
     by an attacker who has it; `groups` are conditions (as `where` takes them) whose rows are judged
-    separately. Deterministic in `seed`.
+    separately; `also` gives more scores of the challenged units, corrected with the rest.
+    Deterministic in `seed`.
     """
     datasets = zip(ROLES, (train, holdout, reference, synthetic), strict=True)
     tables = {role: align(dataset.table, train.table) for role, dataset in datasets}
@@ -182,7 +192,9 @@ def attack(
         return replace(battery, notes=(*battery.notes, few))
     reference = reference.with_table(tables["reference"])
     fitted = None if shadows is None else (shadows, reference)
-    return _challenged(battery, challenge, tables, train, model, fitted, groups, seed, progress)
+    return _challenged(
+        battery, challenge, tables, train, model, fitted, groups, also, seed, progress
+    )
 
 
 def _challenged(
@@ -193,6 +205,7 @@ def _challenged(
     model: Inspectable | None,
     fitted: tuple[Shadows, Dataset] | None,
     groups: Sequence[str],
+    also: Also,
     seed: int,
     progress: Progress,
 ) -> Battery:
@@ -205,6 +218,7 @@ def _challenged(
     tried = by_unit(challenge, tried)
     profile_rng = stream(seed, "attacks", "profiles")
     tried += profile_scores(challenge, tables, train.schema, profile_rng)
+    tried += also(challenge)
     tried.append(ensemble(tried))
     if shadow is not None:
         tried += by_unit(challenge, [shadow.score])

@@ -114,12 +114,10 @@ def find_copies(tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Gene
     """
     columns = [column for column in spec.columns if column.kind in LEARNT_KINDS]
     names = [column.name for column in columns]
-    exact: list[Keys] = []
+    exact = _coded(tables, names)
     rounded: list[Keys] = []
-    for column in columns:
+    for column, codes in zip(columns, exact, strict=True):
         chunks = {role: table[column.name] for role, table in tables.items()}
-        _, codes = shared_codes(chunks)
-        exact.append(codes)
         numeric = is_numeric(column.kind, chunks["train"].type)
         rounded.append(_rounded(chunks) if numeric else codes)
     whole = _hash(exact)
@@ -136,6 +134,16 @@ def find_copies(tables: Mapping[str, pa.Table], spec: Table, rng: np.random.Gene
         len(tests),
         repeats,
     )
+
+
+def row_keys(tables: Mapping[str, pa.Table], spec: Table) -> Keys | None:
+    """A 64-bit key per row of its learnt cells; None for a table without such columns."""
+    exact = _coded(tables, [c.name for c in spec.columns if c.kind in LEARNT_KINDS])
+    return _hash(exact) if exact else None
+
+
+def _coded(tables: Mapping[str, pa.Table], names: Sequence[str]) -> list[Keys]:
+    return [shared_codes({r: table[name] for r, table in tables.items()})[1] for name in names]
 
 
 def key_test(columns: tuple[str, ...], keys: Keys) -> KeyTest:

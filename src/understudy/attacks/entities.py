@@ -125,16 +125,23 @@ def profile_copies(tables: Roles, schema: Schema) -> tuple[KeyTest, ...]:
         if column.kind not in LEARNT_KINDS:
             continue
         _, codes = shared_codes({role: table[column.name] for role, table in tables.items()})
-        keys = {}
-        for role, table in tables.items():
-            owner = unit_codes(table[unit])
-            mixed = _mix(codes[role].astype(np.uint64))
-            total = np.zeros(int(owner.max(initial=-1)) + 1, np.uint64)
-            np.add.at(total, owner, mixed)
-            # A single row is the row attacks' business, not a profile.
-            keys[role] = total[np.bincount(owner) > 1].view(np.int64)
-        tests.append(key_test((column.name,), keys))
+        tests.append(multisets((column.name,), codes, tables, unit))
     return tuple(tests)
+
+
+def multisets(
+    names: tuple[str, ...], codes: Mapping[str, NDArray[np.int64]], tables: Roles, unit: str
+) -> KeyTest:
+    """Entities of two rows or more whose codes, in whatever order, are a synthetic entity's."""
+    keys = {}
+    for role, table in tables.items():
+        owner = unit_codes(table[unit])
+        mixed = _mix(codes[role].astype(np.uint64))
+        total = np.zeros(int(owner.max(initial=-1)) + 1, np.uint64)
+        np.add.at(total, owner, mixed)
+        # A single row is the row attacks' business, not a profile.
+        keys[role] = total[np.bincount(owner) > 1].view(np.int64)
+    return key_test(names, keys)
 
 
 def profiles(

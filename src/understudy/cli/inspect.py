@@ -16,15 +16,19 @@ def inspect(
     null: Nulls = None,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    unit: Annotated[str | None, typer.Option(help="COL or TABLE.COL: whom to protect.")] = None,
     json: Json = False,
 ) -> None:
     from understudy.cli.verdict import print_json
+    from understudy.data import Dataset, read
     from understudy.data import inspect as look
-    from understudy.data import read
     from understudy.pipeline.costs import prices
+    from understudy.pipeline.planning import with_unit
     from understudy.schema.plan import Plan, Source, dump_plan, json_schema
 
     rows = read(data, nulls=null or (), delimiter=delimiter, encoding=encoding)
+    if unit is not None:
+        rows = Dataset(with_unit(rows.schema, unit), rows.tables)
     found = look(rows)
     if out is not None:
         from understudy.data.writing import refuse_other, whole
@@ -66,6 +70,7 @@ def _show(found: object) -> None:
     console = Console()
     for spec in found.schema.tables:
         key = f", key {'+'.join(spec.primary_key)}" if spec.primary_key else ""
+        key += f", events in the order of {spec.order_by}" if spec.order_by else ""
         table = Table(
             title=f"{spec.name}: {found.rows[spec.name]:,} rows{key}", title_justify="left"
         )
@@ -81,8 +86,12 @@ def _show(found: object) -> None:
                 column.why,
             )
         console.print(table)
-        for key_ in spec.foreign_keys:
-            print(f"  {'+'.join(key_.columns)} -> {key_.table}.{'+'.join(key_.references)}")
+    for link, why in found.keys.items():
+        print(f"Key:      {link}: {why}")
+    for candidate in found.units:
+        print(f"Unit:     {candidate}")
+    for name, role in found.roles.items():
+        print(f"Role:     {name}: {role}")
     print(f"Strategy: {found.strategy}: {found.why} Engine: {found.engine}.")
     print(f"Privacy:  {found.privacy}")
     for name, rules in found.proposed.items():

@@ -99,9 +99,9 @@ def refuse_repeats(names: Sequence[str], where: str) -> None:
         raise SourceError(f"{where} has columns of the same name: {shown}. Rename them.")
 
 
-def refuse_empty(table: pa.Table, where: str) -> None:
-    """`SourceError` for a table without columns or rows."""
+def refuse_empty(table: pa.Table, where: str, *, rowless: bool = False) -> None:
+    """`SourceError` for a table without columns, or without rows unless it may be `rowless`."""
     if table.num_columns == 0:
         raise SourceError(f"{where} has no columns. It needs a name for each and rows.")
-    if table.num_rows == 0:
+    if table.num_rows == 0 and not rowless:
         raise SourceError(f"{where} has a header and no rows.")

@@ -104,8 +104,15 @@ def as_spelled(table: pa.Table, spec: Table) -> pa.Table:
         values = table.column(place)
         if is_time(values.type):
             moments = values.cast(pa.timestamp("s"), safe=False)
-            table = table.set_column(place, column.name, pc.strftime(moments, format=column.format))
+            spelled = _as_number(pc.strftime(moments, format=column.format))
+            table = table.set_column(place, column.name, spelled)
     return table
+
+
+def _as_number(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bare digits as the whole numbers they are, unless one would lose the zero in front."""
+    bare = pc.all(pc.match_substring_regex(texts, r"^[1-9]\d*$")).as_py()
+    return texts.cast(pa.int64()) if bare else texts
 
 
 def is_time(kind: pa.DataType) -> bool:

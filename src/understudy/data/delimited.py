@@ -40,11 +40,14 @@ def read_csv(
     encoding: str | None = None,
     declared: Mapping[str, pa.DataType] | None = None,
     line_by_line: bool = False,
+    *,
+    rowless: bool = False,
 ) -> pa.Table:
     """One table from the bytes of a CSV file; `where` names it in errors.
 
     With `declared` types by column, all cells come as text, numbers with a point for a comma.
-    `line_by_line` refuses cells over several lines, by which one row could hide others.
+    `line_by_line` refuses cells over several lines, by which one row could hide others. A header
+    alone is refused unless the table may be `rowless`.
     """
     text = _decode(raw, where, encoding, strict=declared is None).lstrip("\n")
     if not text.strip():
@@ -63,7 +66,7 @@ def read_csv(
         table = _parse(body, header, delimiter, nulls, kept)
     except pa.ArrowInvalid as error:
         raise SourceError(_what_is_wrong(text, header, delimiter, where, error)) from None
-    refuse_empty(table, where)
+    refuse_empty(table, where, rowless=rowless)
     table = tidy(table, nulls)
     if declared is not None:
         return commas_as_points(table, declared) if delimiter == ";" else table

@@ -31,7 +31,7 @@ def read_path(
     declared: Mapping[str, pa.DataType] | None = None,
     line_by_line: bool = False,
 ) -> dict[str, pa.Table]:
-    """Tables by name: one for a file, one per file for a folder.
+    """Tables by name: one for a file, one per file for a folder, where some may have no rows.
 
     With `declared`, a CSV's cells stay text and its dialect is told by its header alone; with
     `line_by_line` each of its lines is a row.
@@ -48,7 +48,9 @@ def read_path(
         for file in files:
             if table_name(file) in found:
                 raise SourceError(f"folder {path} holds two files for table {table_name(file)!r}.")
-            found[table_name(file)] = _read_file(file, *spelling)
+            found[table_name(file)] = _read_file(file, *spelling, rowless=len(files) > 1)
+        if all(table.num_rows == 0 for table in found.values()):
+            raise SourceError(f"folder {path}: no table in it has rows.")
         return found
     return {table_name(path): _read_file(path, *spelling)}
 
@@ -67,6 +69,8 @@ def _read_file(
     encoding: str | None,
     declared: Mapping[str, pa.DataType] | None,
     line_by_line: bool,
+    *,
+    rowless: bool = False,
 ) -> pa.Table:
     if not path.exists():
         near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -79,15 +83,17 @@ def _read_file(
             f"{', '.join((*CSV_ENDINGS, *PARQUET_ENDINGS))}."
         )
     if ending in PARQUET_ENDINGS:
-        return _read_parquet(path, nulls)
+        return _read_parquet(path, nulls, rowless)
     try:
         raw = gzip.decompress(path.read_bytes()) if ending.endswith(".gz") else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{path} cannot be read: {error}") from None
-    return read_csv(raw, str(path), nulls, delimiter, encoding, declared, line_by_line)
+    return read_csv(
+        raw, str(path), nulls, delimiter, encoding, declared, line_by_line, rowless=rowless
+    )
 
 
-def _read_parquet(path: Path, nulls: Sequence[str]) -> pa.Table:
+def _read_parquet(path: Path, nulls: Sequence[str], rowless: bool) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
@@ -95,7 +101,7 @@ def _read_parquet(path: Path, nulls: Sequence[str]) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(f"{path} is no readable Parquet file: {error}") from None
     refuse_repeats(table.column_names, str(path))
-    refuse_empty(table, str(path))
+    refuse_empty(table, str(path), rowless=rowless)
     return tidy(table, nulls)
 
 

@@ -12,11 +12,12 @@ from understudy.data.dates import as_spelled
 from understudy.errors import SourceError
 
 
-def from_frame(frame: Any) -> pa.Table:
-    """An Arrow table; raises `SourceError` for what is no frame, or has no rows or columns."""
+def from_frame(frame: Any, *, rowless: bool = False) -> pa.Table:
+    """An Arrow table; raises `SourceError` for what is no frame, or has no columns, or no rows
+    unless it may be `rowless`."""
     table = _as_arrow(frame)
     refuse_repeats(table.column_names, "the frame")
-    refuse_empty(table, "the frame")
+    refuse_empty(table, "the frame", rowless=rowless)
     return tidy(table)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.data.dates import date_format, parsed
+from understudy.data.key_evidence import clock
 from understudy.data.keys import with_keys
 from understudy.data.recognisers import named_as_key, names_an_entity, recognise, recognise_whole
 from understudy.data.stored import read_alone
@@ -41,14 +42,26 @@ NUMERIC = r"^-?(0|[1-9]\d*)(\.\d+)?$"
 
 
 def infer(tables: Mapping[str, pa.Table]) -> Schema:
-    """The schema of `tables`: kinds with reasons, primary keys, foreign keys between them."""
+    """The schema of `tables`: kinds with reasons, primary keys, foreign keys between them, and
+    what orders the events of a table of histories."""
     if not tables:
         raise SourceError("there is no table in the data. Give at least one.")
     found = {
-        name: Table(name=name, columns=tuple(_column(n, table[n]) for n in table.column_names))
+        name: Table(name=name, columns=tuple(infer_column(n, table[n]) for n in table.column_names))
         for name, table in tables.items()
     }
-    return Schema(tables=with_keys(found, tables))
+    return with_clocks(Schema(tables=with_keys(found, tables)), tables)
+
+
+def with_clocks(schema: Schema, tables: Mapping[str, pa.Table]) -> Schema:
+    """`schema` with what orders the events of every table of histories."""
+    specs = schema.tables
+    pointed = {key.table for spec in specs for key in spec.foreign_keys if key.table != spec.name}
+    ordered = (
+        spec.model_copy(update={"order_by": clock(spec, tables, spec.name in pointed)})
+        for spec in specs
+    )
+    return schema.model_copy(update={"tables": tuple(ordered)})
 
 
 def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:
@@ -70,6 +83,8 @@ def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:
 
 
 def _coerced(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    if len(values) == 0:
+        return values.cast(stored_type(column))
     values = parsed(values, column)
     try:
         if isinstance(column, Category) and pa.types.is_boolean(values.type):
@@ -81,11 +96,14 @@ def _coerced(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     return values
 
 
-def _column(name: str, values: pa.ChunkedArray) -> Column:
+def infer_column(name: str, values: pa.ChunkedArray) -> Column:
+    """What one column is, by its Arrow type, its values and its name."""
     present = values.drop_null()
     nullable = len(present) < len(values)
     kind = values.type
     common = {"name": name, "nullable": nullable, "stored": _named(kind)}
+    if len(values) == 0 and pa.types.is_null(kind):
+        return Category(name=name, why="the table has no rows")
     if len(present) == 0:
         return Category(**common, why="no cell has a value")
     if pa.types.is_boolean(kind):

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from understudy.data.dataset import Dataset
+from understudy.data.key_evidence import key_evidence, near_misses
 from understudy.data.proposals import propose
+from understudy.data.unit_candidates import UnitCandidate, described_roles, unit_candidates
 from understudy.schema import Schema, Table
 
 RARE = 20
@@ -42,6 +44,13 @@ class Inspection:
     repeated: dict[str, float]
     proposed: dict[str, tuple[Any, ...]]
     warnings: tuple[str, ...]
+    keys: dict[str, str]
+    """Foreign keys, as `child.column -> parent.column`, with what speaks for each."""
+    roles: dict[str, str]
+    """How each table of a database belongs to the unit, where one is named."""
+    clocks: dict[str, str]
+    """Tables of events, with the column that orders them."""
+    units: tuple[UnitCandidate, ...]
 
     def as_dict(self) -> dict[str, Any]:
         plain = asdict(self)
@@ -54,8 +63,14 @@ class Inspection:
 
 
 def inspect(dataset: Dataset) -> Inspection:
-    """Looks at every table; reads, decides nothing."""
-    schema = dataset.schema
+    """Looks at every table; reads, decides nothing.
+
+    Where a unit is named, the schema that comes back has the roles that tables need (see `roles`).
+    """
+    schema, roles = dataset.schema, {}
+    several = len(schema.tables) > 1
+    if several and schema.unit.column is not None:
+        schema, roles = described_roles(dataset)
     strategy, why = _strategy(dataset)
     rows = {name: table.num_rows for name, table in dataset.tables.items()}
     warnings = []
@@ -74,12 +89,14 @@ def inspect(dataset: Dataset) -> Inspection:
                 "INCONCLUSIVE."
             )
     warnings += _shared_units(dataset)
+    specs = {spec.name: spec for spec in schema.tables}
+    warnings += [str(miss) for miss in near_misses(specs, dataset.tables)]
     return Inspection(
         schema=schema,
         rows=rows,
         strategy=strategy,
         why=why,
-        engine="tree" if strategy == "flat" else "none yet",
+        engine="tree" if strategy == "flat" else "relational",
         privacy=_privacy(dataset),
         identifiers=tuple(
             f"{spec.name}.{c.name} ({c.form}): {c.why}"
@@ -102,7 +119,22 @@ def inspect(dataset: Dataset) -> Inspection:
             if (rules := propose(dataset.tables[spec.name], spec))
         },
         warnings=tuple(warnings),
+        keys=_keys(dataset),
+        roles=roles,
+        clocks={spec.name: spec.order_by for spec in schema.tables if spec.order_by},
+        units=unit_candidates(dataset) if several else (),
     )
+
+
+def _keys(dataset: Dataset) -> dict[str, str]:
+    schema = dataset.schema
+    return {
+        f"{spec.name}.{'+'.join(key.columns)} -> {key.table}.{'+'.join(key.references)}": (
+            key_evidence(spec, schema.table(key.table), key, dataset.tables)
+        )
+        for spec in schema.tables
+        for key in spec.foreign_keys
+    }
 
 
 def _strategy(dataset: Dataset) -> tuple[str, str]:

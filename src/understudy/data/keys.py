@@ -14,7 +14,7 @@ from itertools import combinations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.schema import ForeignKey, Identifier, Table
+from understudy.schema import Column, ForeignKey, Identifier, Table
 
 HIERARCHY = re.compile(
     r"(^|[\W_])(parent|manager|boss|supervisor|reports?[\W_]*to|head|superior|referr(er|ed)|"
@@ -30,12 +30,13 @@ Tables = Mapping[str, pa.Table]
 def with_keys(specs: Mapping[str, Table], tables: Tables) -> tuple[Table, ...]:
     """The tables of `specs` with the keys that `tables` bear out."""
     keyed = {name: _with_primary_key(spec, tables[name]) for name, spec in specs.items()}
+    keyed |= {name: _with_asked_key(spec, keyed, tables) for name, spec in keyed.items()}
     links = {name: _simple_links(spec, keyed, tables) for name, spec in keyed.items()}
     for name, spec in keyed.items():
         for parent, columns in _composite_links(spec, keyed, tables):
             keyed[parent] = keyed[parent].model_copy(update={"primary_key": columns})
             links[name].append(ForeignKey(columns=columns, table=parent, references=columns))
-    return tuple(_linked(spec, links[name]) for name, spec in keyed.items())
+    return tuple(_linked(spec, links[name], keyed) for name, spec in keyed.items())
 
 
 def _with_primary_key(spec: Table, table: pa.Table) -> Table:
@@ -46,6 +47,44 @@ def _with_primary_key(spec: Table, table: pa.Table) -> Table:
         if values.null_count == 0 and pc.count_distinct(values).as_py() == len(values):
             return spec.model_copy(update={"primary_key": (column.name,)})
     return spec
+
+
+def _with_asked_key(spec: Table, specs: Mapping[str, Table], tables: Tables) -> Table:
+    """The key that columns elsewhere ask for by this table's name, whatever it is called here.
+
+    `district_id` of another table asks for a column of `district` that is unique and holds its
+    every value.
+    """
+    if spec.primary_key:
+        return spec
+    table = tables[spec.name]
+    unique = [c.name for c in spec.columns if _numbers_rows(table[c.name])]
+    for other in specs.values():
+        for asking in other.columns if other.name != spec.name and unique else ():
+            if asking.name in other.primary_key or not _named_after(asking.name, spec.name):
+                continue
+            values = tables[other.name][asking.name]
+            for key in unique:
+                if values.type == table[key].type and _included(values, table[key]):
+                    why = f"unique, and every {other.name}.{asking.name} is found here"
+                    return _keyed(spec, key, why)
+    return spec
+
+
+def _keyed(spec: Table, key: str, why: str) -> Table:
+    columns = tuple(
+        Identifier(name=c.name, nullable=c.nullable, stored=c.stored, form="key", why=why)
+        if c.name == key
+        else c
+        for c in spec.columns
+    )
+    return spec.model_copy(update={"primary_key": (key,), "columns": columns})
+
+
+def _numbers_rows(values: pa.ChunkedArray) -> bool:
+    """Whole numbers or text, different in every row and missing in none."""
+    plain = pa.types.is_integer(values.type) or pa.types.is_string(values.type)
+    return plain and values.null_count == 0 and pc.count_distinct(values).as_py() == len(values)
 
 
 def _simple_links(spec: Table, specs: Mapping[str, Table], tables: Tables) -> list[ForeignKey]:
@@ -67,11 +106,11 @@ def _points(column: str, spec: Table, other: Table, tables: Tables) -> bool:
     if other.name == spec.name:
         if column == key or not HIERARCHY.search(column):
             return False
-    elif (column in spec.primary_key and column != key) or not _names_agree(
-        column, other.name, key
-    ):
+    elif (column in spec.primary_key and column != key) or not names_agree(column, other.name, key):
         return False
     values, parents = tables[spec.name][column], tables[other.name][key]
+    if len(values) == 0:  # a table without rows says no more than its names
+        return True
     return values.type == parents.type and _included(values, parents)
 
 
@@ -121,15 +160,20 @@ def _all_found(ours: pa.Table, theirs: pa.Table, columns: tuple[str, ...]) -> bo
     return found.num_rows == distinct.num_rows
 
 
-def _linked(spec: Table, links: list[ForeignKey]) -> Table:
+def _linked(spec: Table, links: list[ForeignKey], specs: Mapping[str, Table]) -> Table:
     if not links:
         return spec
-    pointing = {key.columns[0] for key in links if len(key.columns) == 1}
+    pointing = {key.columns[0]: key for key in links if len(key.columns) == 1}
+
+    def stored(column: Column) -> str | None:
+        key = pointing[column.name]
+        return column.stored or specs[key.table].column(key.references[0]).stored
+
     columns = tuple(
         Identifier(
             name=c.name,
             nullable=c.nullable,
-            stored=c.stored,
+            stored=stored(c),
             form="key",
             why="every value is a key elsewhere",
         )
@@ -140,14 +184,18 @@ def _linked(spec: Table, links: list[ForeignKey]) -> Table:
     return spec.model_copy(update={"foreign_keys": tuple(links), "columns": columns})
 
 
-def _names_agree(column: str, table: str, key: str) -> bool:
-    plain = re.sub(r"[\W_]", "", column).casefold()
+def names_agree(column: str, table: str, key: str) -> bool:
+    """Whether `column` is named like `table` or like its `key`."""
+    return _plain(column) == _plain(key) or _named_after(column, table)
+
+
+def _named_after(column: str, table: str) -> bool:
     stem = table.casefold().rstrip("s")
-    return plain == re.sub(r"[\W_]", "", key).casefold() or plain in (
-        stem,
-        f"{stem}id",
-        f"{stem}key",
-    )
+    return _plain(column) in (stem, f"{stem}id", f"{stem}key")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _included(values: pa.ChunkedArray, parents: pa.ChunkedArray) -> bool:

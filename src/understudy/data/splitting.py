@@ -1,7 +1,8 @@
 """Train, holdout and reference, parted by the protected unit before anything is fitted.
 
 Rows that hang on one unit stay together; over several tables whatever foreign keys connect stays
-together (connected components).
+together (connected components), so that every key is whole in every part. Reference tables belong
+to nobody and go into each part whole.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.data.dataset import Dataset
+from understudy.data.owners import unit_numbers
+from understudy.data.ownership import components, unshared
 from understudy.errors import SourceError
 from understudy.runtime.random import stream
 
@@ -41,7 +43,10 @@ def split(
 
     With `alone` every unit's side is a coin of its own, so that the sizes vary and one unit more or
     less moves no other: what a guarantee about the training rows needs to be one about all rows.
+    Over several tables, rows that hang on two units are then left out (see `unshared`).
     """
+    if alone and len(dataset.tables) > 1:
+        dataset = unshared(dataset)
     groups = _groups(dataset)
     units = _count(groups)
     if units < FEWEST:
@@ -51,22 +56,28 @@ def split(
         )
     rng = stream(seed, "split")
     side = _coins(units, shares, rng) if alone else _dealt(units, shares, rng)
-    parts = [
-        Dataset(
-            dataset.schema,
-            {
-                name: table.filter(pa.array(side[groups[name]] == i))
-                for name, table in dataset.tables.items()
-            },
-        )
-        for i in range(3)
-    ]
-    return Split(*parts)
+    return Split(*(_part(dataset, groups, side == i) for i in range(3)))
 
 
 def units_of(dataset: Dataset) -> int:
-    """How many protected units the rows belong to."""
+    """How many protected units the rows belong to.
+
+    Over several tables without an entity as the unit, what keys connect counts as one.
+    """
+    if len(dataset.tables) > 1 and dataset.schema.unit.column is not None:
+        return unit_numbers(dataset)[1]
     return _count(_groups(dataset))
+
+
+def _part(
+    dataset: Dataset, groups: dict[str, NDArray[np.int64]], sides: NDArray[np.bool_]
+) -> Dataset:
+    """The rows whose group is on this side, and all rows of tables without groups."""
+    tables = {
+        name: table.filter(pa.array(sides[groups[name]])) if name in groups else table
+        for name, table in dataset.tables.items()
+    }
+    return Dataset(dataset.schema, tables)
 
 
 def _count(groups: dict[str, NDArray[np.int64]]) -> int:
@@ -93,7 +104,7 @@ def _coins(
 
 
 def _groups(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
-    """The unit of each row of each table, numbered from 0."""
+    """What stays together with each row of each table that belongs to anybody, from 0."""
     unit = dataset.schema.unit
     if len(dataset.tables) == 1:
         name, table = next(iter(dataset.tables.items()))
@@ -104,38 +115,4 @@ def _groups(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
             raise SourceError(f"unit column {unit.column!r} has {values.null_count:,} empty cells.")
         codes = values.combine_chunks().dictionary_encode().indices
         return {name: codes.to_numpy().astype(np.int64)}
-    return _components(dataset)
-
-
-def _components(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    first, total = {}, 0
-    for name, table in dataset.tables.items():
-        first[name], total = total, total + table.num_rows
-    a: list[NDArray[np.int64]] = []
-    b: list[NDArray[np.int64]] = []
-    for spec in dataset.schema.tables:
-        for key in spec.foreign_keys:
-            child = _key(dataset.tables[spec.name], key.columns)
-            parent = _key(dataset.tables[key.table], key.references)
-            found = pc.index_in(child, value_set=parent.combine_chunks())
-            rows = np.flatnonzero(found.is_valid().to_numpy())
-            a.append(rows + first[spec.name])
-            b.append(found.drop_null().to_numpy().astype(np.int64) + first[key.table])
-    left = np.concatenate([*a, np.zeros(0, np.int64)])
-    right = np.concatenate([*b, np.zeros(0, np.int64)])
-    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(total, total))
-    _, label = connected_components(graph, directed=False)
-    return {
-        name: label[start : start + dataset.tables[name].num_rows].astype(np.int64)
-        for name, start in first.items()
-    }
-
-
-def _key(table: pa.Table, columns: tuple[str, ...]) -> pa.ChunkedArray:
-    if len(columns) == 1:
-        return table[columns[0]]
-    parts = [table[name].cast(pa.string()) for name in columns]
-    return pc.binary_join_element_wise(*parts, "\x1f")
+    return components(dataset)[0]

@@ -17,20 +17,31 @@ from understudy.data.files import PARQUET_ENDINGS
 from understudy.errors import SourceError
 
 
-def write(dataset: Dataset, path: str | Path) -> Path:
-    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of Parquet files.
+def write(dataset: Dataset, path: str | Path, *, ending: str = ".parquet") -> Path | str:
+    """One table to `.csv`, `.csv.gz`, `.tsv` or `.parquet`; several to a folder of files that end
+    in `ending`; any number to a database: a URL, or a file that ends in `.sqlite` or `.duckdb`.
 
-    Dates of a CSV are spelled as they were in the source.
+    Dates of a CSV are spelled as they were in the source. Returns where it went, a URL without
+    its password.
     """
+    from understudy.data.databases import is_database, write_database
+
+    if is_database(path):
+        made = write_database(dataset, path)
+        return str(made) if made.dialect == "postgres" else made.path
     path = Path(path)
     if len(dataset.tables) == 1 and path.suffix:
-        parquet = path.name.casefold().endswith(PARQUET_ENDINGS)
-        table = dataset.table
-        write_table(table if parquet else as_spelled(table, dataset.schema.table()), path)
+        _write_as_source(dataset, dataset.schema.table().name, path)
         return path
-    for name, table in dataset.tables.items():
-        write_table(table, path / f"{name}.parquet")
+    for name in dataset.tables:
+        _write_as_source(dataset, name, path / f"{name}{ending}")
     return path
+
+
+def _write_as_source(dataset: Dataset, name: str, path: Path) -> None:
+    table = dataset.tables[name]
+    parquet = path.name.casefold().endswith(PARQUET_ENDINGS)
+    write_table(table if parquet else as_spelled(table, dataset.schema.table(name)), path)
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -103,8 +114,8 @@ def _clear(building: Path, existing: Path) -> None:
 
 def _clear_abandoned(path: Path) -> None:
     """Removes what processes that were killed had begun to write here."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        owner = left.name.removesuffix(".part").rpartition(".")[2]
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part*"):
+        owner = left.name.removeprefix(f".{path.name}.").partition(".")[0]
         if owner.isdigit() and not _alive(int(owner)):
             left.unlink(missing_ok=True)
 

@@ -6,18 +6,19 @@ distribution. The judge never sees a row it scores. Lopez-Paz & Oquab 2017 with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.evaluation.samples import Feature
-from understudy.evaluation.statistics import Estimate, Floats, delong
+from understudy.evaluation.statistics import Estimate, Floats, auc, delong, resampled_auc
 
 FOLDS = 3
 ITERATIONS = 150
 MOST_ROWS = 20_000
 FEWEST_ROWS = 30
+DRAWS = 100
 MOST_CELLS = 2_000_000
 """Rows times columns a side: wide tables are judged on fewer rows, never on fewer columns."""
 MOST_DECLARED = 254
@@ -32,9 +33,13 @@ def c2st(
     *,
     most: int = MOST_ROWS,
     z: float = 1.96,
+    owners: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> Estimate | None:
     """AUC of telling `right` from `left`, at most `most` rows each, with DeLong's interval of `z`
     standard errors; None with too few rows.
+
+    With `owners`, the entity of each row by role, rows of one entity share a fold, so that the
+    judge meets none whom it has learnt, and the interval comes from resampled entities.
     """
     if not features:
         return None
@@ -42,20 +47,42 @@ def c2st(
     size = min(rows_a_side(features, left, right), most)
     if size < FEWEST_ROWS:
         return None
-    a = a[rng.permutation(len(a))[:size]]
-    b = b[rng.permutation(len(b))[:size]]
+    drawn = [rng.permutation(len(side))[:size] for side in (a, b)]
+    sides = [side[rows] for side, rows in zip((a, b), drawn, strict=True)]
+    held = None
+    # Both samples are in random order, so folds by position are random and stratified.
+    folds = [np.arange(size) % FOLDS] * 2
+    if owners is not None:
+        named = [owners[role][rows] for role, rows in zip((left, right), drawn, strict=True)]
+        held = [np.unique(names, return_inverse=True)[1] for names in named]
+        folds = [rng.permutation(codes.max() + 1)[codes] % FOLDS for codes in held]
     declared = declared_categories(features)
     scores = np.empty((2, size))
-    # Both samples are in random order, so folds by position are random and stratified.
-    fold = np.arange(size) % FOLDS
     for k in range(FOLDS):
-        inside, outside = fold != k, fold == k
-        rows = np.concatenate([a[inside], b[inside]])
-        labels = np.repeat([0, 1], int(inside.sum()))
+        inside = [fold != k for fold in folds]
+        rows = np.concatenate([side[chosen] for side, chosen in zip(sides, inside, strict=True)])
+        labels = np.repeat([0, 1], [int(chosen.sum()) for chosen in inside])
         judge = _judge(declared, int(rng.integers(2**31))).fit(filled(rows), labels)
-        scores[0, outside] = judge.predict_proba(a[outside])[:, 1]
-        scores[1, outside] = judge.predict_proba(b[outside])[:, 1]
-    return delong(scores[1], scores[0], z)
+        for i, (side, chosen) in enumerate(zip(sides, inside, strict=True)):
+            if not chosen.all():
+                scores[i, ~chosen] = judge.predict_proba(side[~chosen])[:, 1]
+    if held is None:
+        return delong(scores[1], scores[0], z)
+    return _by_owner(scores, held, rng, z)
+
+
+def _by_owner(
+    scores: Floats, held: Sequence[NDArray[np.int64]], rng: np.random.Generator, z: float
+) -> Estimate:
+    """The AUC with `z` standard deviations of it over resampled owners."""
+    weights = []
+    for codes in held:
+        owners = int(codes.max()) + 1
+        weights.append(rng.multinomial(owners, np.full(owners, 1 / owners), DRAWS)[:, codes])
+    pooled, labels = scores.ravel(), np.repeat([False, True], scores.shape[1])
+    drawn = resampled_auc(pooled, labels, np.concatenate(weights, axis=1).astype(np.float64))
+    value, error = auc(scores[1], scores[0]), z * float(np.nanstd(drawn))
+    return Estimate(value, max(0.0, value - error), min(1.0, value + error))
 
 
 def rows_a_side(features: Sequence[Feature], left: str, right: str) -> int:

@@ -70,17 +70,27 @@ def align(table: pa.Table, like: pa.Table) -> pa.Table:
 
 
 def collect(
-    train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset, *, seed: int
+    train: Dataset,
+    holdout: Dataset,
+    reference: Dataset,
+    synthetic: Dataset,
+    *,
+    seed: int,
+    most: int | None = MOST_ROWS,
 ) -> Samples:
-    """Codes the four samples alike; all but the learnt kinds are left out, and said."""
+    """Codes the four samples alike; all but the learnt kinds are left out, and said.
+
+    Samples of more than `most` rows are thinned, unless it is None.
+    """
     spec = train.schema.table()
     notes: list[str] = []
     tables: dict[str, pa.Table] = {}
     for role, dataset in zip(ROLES, (train, holdout, reference, synthetic), strict=True):
         table = align(dataset.table, train.table)
-        if table.num_rows > MOST_ROWS:
-            notes.append(f"{role}: {MOST_ROWS:,} of {table.num_rows:,} rows compared")
-        tables[role] = subsample(table, MOST_ROWS, stream(seed, "evaluation", "rows", role))
+        if most is not None and table.num_rows > most:
+            notes.append(f"{role}: {most:,} of {table.num_rows:,} rows compared")
+            table = subsample(table, most, stream(seed, "evaluation", "rows", role))
+        tables[role] = table
     features: list[Feature] = []
     for column in spec.columns:
         if column.kind not in LEARNT_KINDS:

@@ -10,6 +10,7 @@ from understudy.pipeline.private import COUNT_SHARE, declared, default_delta
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Composed, Event, Exponential, Gaussian, Laplace
 from understudy.privacy.spending import DELTA
+from understudy.privacy.units import rows_of
 from understudy.schema.plan import DifferentialPrivacy, Plan
 from understudy.synthesizers.registry import AUTO, configured
 
@@ -36,10 +37,13 @@ def costs(plan: Plan) -> str:
             f"delta {delta:g} is assumed here; the run takes one over ten times the number of units"
         )
         lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
+    if len(plan.data.tables) > 1:
+        return "".join(f"# {line}\n" for line in [*lines, *_database(plan), "nothing was spent"])
     options = {} if plan.engine.name == AUTO else plan.engine.options
     engine = configured(engine_of(plan), options, target=plan.target)
+    most = max(rows_of(wanted.rows_per_unit, spec.name) for spec in plan.data.tables)
     asked = engine.plan(  # type: ignore[attr-defined]
-        plan.data, Budget(wanted.epsilon, delta), rows_per_unit=wanted.rows_per_unit
+        plan.data, Budget(wanted.epsilon, delta), rows_per_unit=most
     )
     for stem, numbered in groupby(asked.queries, key=lambda q: q.name.rstrip("0123456789")):
         first, *rest = numbered
@@ -51,6 +55,19 @@ def costs(plan: Plan) -> str:
         lines.append(rest)
     lines.append("nothing was spent")
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _database(plan: Plan) -> list[str]:
+    """How the budget is shared by the tables of a database."""
+    from understudy.synthesizers.relational.private.learning import weights_of
+
+    weights = weights_of(plan.data)
+    whole = sum(weights.values())
+    bounds = "how many rows of a unit are learnt from, in each table that the plan does not say"
+    shares = [
+        f"table {name}: {weight / whole:.0%} of 1/sigma^2" for name, weight in weights.items()
+    ]
+    return [f"first bought: {bounds}", *shares]
 
 
 def prices(plan: Plan) -> str:

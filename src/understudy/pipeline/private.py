@@ -83,8 +83,11 @@ def default_delta(units: int) -> float:
 
 
 def unit_name(schema: Schema) -> str:
-    """How the ledger calls the unit: `row`, or the column that names it."""
+    """How the ledger calls the unit: `row`, or the column that names it, in a database with its
+    table."""
     column = schema.unit.column
+    if column is not None and len(schema.tables) > 1:
+        return f"{schema.unit.table}.{column}"
     return ROW if column is None else "column row" if column == ROW else column
 
 
@@ -94,8 +97,15 @@ def as_private(schema: Schema) -> Schema:
     Kinds and storage types stay (they are assumed public), and what a person declared. Whether a
     column has gaps is bought; keys, and reasons that quote ranges and counts, go. Raises
     `PlanError` for dates written as text: their spelling was found by looking at all rows at once,
-    so that one row could change how the others are read.
+    so that one row could change how the others are read. The same holds for keys between tables.
     """
+    guessed = [spec.name for spec in schema.tables if spec.foreign_keys and _inferred(spec)]
+    if guessed and len(schema.tables) > 1:
+        raise PlanError(
+            f"the keys of tables ({', '.join(guessed)}) were read off the rows. Under a budget "
+            "somebody must say them: write a plan (understudy inspect DATA --unit TABLE.COLUMN -o "
+            "plan.yaml), check its keys and roles, and run the plan."
+        )
     tables = [
         table.model_copy(
             update={
@@ -161,6 +171,12 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
                 public[f"{column.name} is never missing"] = said
         if table.primary_key:
             public[f"key of {table.name}: {', '.join(table.primary_key)}"] = said
+        for key in table.foreign_keys:
+            public[f"{table.name}.{'+'.join(key.columns)} points at {key.table}"] = said
+        if table.order_by is not None:
+            public[f"rows of {table.name} come in the order of {table.order_by}"] = said
+        if table.role == "reference":
+            public[f"all rows of {table.name}, a reference table"] = said
         for rule in table.constraints:
             public[f"constraint {rule.rule} of {table.name}"] = said
     if wanted.public_units is not None:

@@ -20,7 +20,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event, dump_event
 from understudy.privacy.ledger import Ledger
 from understudy.privacy.noise import SecureNoise
-from understudy.privacy.session import Array, Mechanism, Private
+from understudy.privacy.session import Array, Mechanism, Private, RowsPerUnit
 from understudy.privacy.units import admitted
 
 
@@ -37,7 +37,7 @@ class LedgerSession:
         unit: str,
         run: str,
         store: AnswerStore,
-        rows_per_unit: int = 1,
+        rows_per_unit: RowsPerUnit = 1,
     ) -> None:
         """`dataset` is the ledger's fingerprint of all rows, `run` a name that is never reused."""
         ledger.check(dataset, unit, budget, run)

@@ -37,7 +37,7 @@ from understudy.privacy.replay_findings import (
     too_far,
 )
 from understudy.privacy.replay_sessions import Diverged, FrozenSession, RecordingSession
-from understudy.privacy.session import Session
+from understudy.privacy.session import RowsPerUnit, Session
 
 Fit = Callable[[Session, Dataset], Artefact | bytes]
 """Runs an engine and returns what would be published, whole or by file name."""
@@ -105,7 +105,7 @@ def replay(
     beside: Iterable[Neighbour] | None = None,
     *,
     budget: Budget = BUDGET,
-    rows_per_unit: int = 1,
+    rows_per_unit: RowsPerUnit = 1,
     subject: str = "the run",
 ) -> ReplayReport:
     """Replays `fit` on the neighbours of `dataset` (chosen by `neighbours` unless given).

@@ -12,7 +12,7 @@ from understudy.data import Dataset
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.noise import Floats, NoiseStream, SeededNoise
-from understudy.privacy.session import Array, Mechanism, Private
+from understudy.privacy.session import Array, Mechanism, Private, RowsPerUnit
 from understudy.privacy.sessions import Answers
 from understudy.privacy.units import admitted
 
@@ -74,7 +74,7 @@ class RecordingSession:
     private = True
     """As in earnest, or an engine might take the way it takes without privacy."""
 
-    def __init__(self, budget: Budget, seed: int, rows_per_unit: int = 1) -> None:
+    def __init__(self, budget: Budget, seed: int, rows_per_unit: RowsPerUnit = 1) -> None:
         self.budget = budget
         self.rows_per_unit = rows_per_unit
         self.asked: list[Asked] = []

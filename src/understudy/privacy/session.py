@@ -11,7 +11,7 @@ declares `Public`, are known outside; everything else about the rows, their numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,6 +26,8 @@ from understudy.privacy.noise import NoiseStream
 T = TypeVar("T")
 U = TypeVar("U")
 Array = NDArray[Any]
+RowsPerUnit = int | Mapping[str, int]
+"""A bound for every table, or for each by its name."""
 
 
 class Mechanism(Protocol):
@@ -57,8 +59,10 @@ class Session(Protocol):
     budget: Budget
     private: bool
     """False when the answers carry no noise, or noise from a known seed: NOT PRIVATE."""
-    rows_per_unit: int
-    """Of any unit at most so many rows are admitted; every sensitivity grows with it."""
+
+    @property
+    def rows_per_unit(self) -> RowsPerUnit:
+        """Of any unit at most so many rows are admitted; every sensitivity grows with it."""
 
     @property
     def spent(self) -> tuple[Event, ...]:

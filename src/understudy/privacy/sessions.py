@@ -17,7 +17,7 @@ from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.ledger_session import LedgerSession
 from understudy.privacy.noise import SeededNoise
-from understudy.privacy.session import Array, Mechanism, Private
+from understudy.privacy.session import Array, Mechanism, Private, RowsPerUnit
 from understudy.privacy.units import admitted
 
 __all__ = ["LedgerSession", "OpenSession", "SeededSession"]
@@ -85,7 +85,7 @@ class SeededSession:
 
     private = False
 
-    def __init__(self, budget: Budget, seed: int, rows_per_unit: int = 1) -> None:
+    def __init__(self, budget: Budget, seed: int, rows_per_unit: RowsPerUnit = 1) -> None:
         self.budget = budget
         self.rows_per_unit = rows_per_unit
         self._noise = SeededNoise(seed)

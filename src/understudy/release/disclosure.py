@@ -57,6 +57,7 @@ def public_view(run: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]] = ())
         "schema": _schema(run.get("schema") or {}),
         "preview": _only(run.get("preview"), "columns", "rows"),
         "drawn": list(drawn) or list(run.get("drawn") or ()),
+        **_database(run.get("database") or {}),
         "override": run.get("override"),
         **(_paid(run) if is_private(run) else _unpaid(run)),
     }
@@ -139,6 +140,17 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"tables": tables, "unit": schema.get("unit") or {"of": "row"}}
 
 
+def _database(database: Mapping[str, Any]) -> dict[str, Any]:
+    """The graph of tables: names, keys and roles are public, and so are counts of synthetic rows.
+    Counts of real rows and histories stay.
+    """
+    if not database:
+        return {}
+    told = ("name", "role", "order_by", "primary_key", "foreign_keys", "columns")
+    tables = [_only(table, *told, "rows_synthetic") for table in database.get("tables") or ()]
+    return {"database": {"tables": tables}}
+
+
 def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Lines about rare events name groups and count people: of those only the ruling is told."""
     lines, ruling = list(verdict.get("lines") or ()), verdict.get("ruling")
@@ -163,6 +175,7 @@ def _scorecard(card: Mapping[str, Any]) -> dict[str, Any]:
     columns = ("name", "kind", "shape_error", "shape_floor", "shape_low", "shape_high")
     utility = ("model", "metric", "trained_on_real", "trained_on_synthetic", "low", "high")
     return {
+        **_only(card, "kind"),
         "rows": _only(card.get("rows"), "synthetic"),
         "target": card.get("target"),
         "measurements": {

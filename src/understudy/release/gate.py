@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from understudy.contracts import Line, Released, Ruling, Verdict
+from understudy.release.database_lines import database_lines
 from understudy.release.fidelity_lines import fidelity_lines
 from understudy.release.guarantee_lines import GUARANTEE, guarantee_lines
 from understudy.release.privacy_lines import AVERAGE, privacy_lines
@@ -33,7 +34,8 @@ def decide(
     *,
     released: Released = "data",
 ) -> Verdict:
-    """Rules on one synthetic table, and on the model that made it where that is `released` too.
+    """Rules on a synthetic table or database, and on the model that made it where that is
+    `released` too.
 
     `scorecard`, `battery` and `validity` are the JSON of the evaluation, the attacks and
     `validity.check`; `guarantee` is the privacy statement of a run under a budget. Under one,
@@ -42,13 +44,15 @@ def decide(
     holds against attackers nobody thought of.
     """
     private = guarantee is not None
+    several = scorecard.get("kind") == "database"
     attacked = privacy_lines(battery, thresholds, released=released)
     lines = [
         _validity(validity),
+        *database_lines(scorecard, thresholds, decisive=not private),
         *(guarantee_lines(guarantee, released) if guarantee is not None else []),
         *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
-        *rare_lines(scorecard, thresholds, decisive=not private),
+        *([] if several else rare_lines(scorecard, thresholds, decisive=not private)),
     ]
     worst = max(lines, key=lambda line: SEVERITY[line.ruling])
     if worst.ruling == "FAIL":

@@ -89,6 +89,20 @@ class Thresholds:
     pair_ratio: float = _bound(
         3.0, "three times the distance between two real samples of this size"
     )
+    relational_ratio: float = _bound(
+        1.5, "for databases: one and a half times what held-out entities differ by, at equal sizes"
+    )
+    relational_least: float = _bound(
+        0.05,
+        "for databases: distances of distributions up to .05 pass whatever the floor, which is "
+        "nothing where every parent has as many children",
+    )
+    relational_worst: float = _bound(
+        0.15,
+        "for databases: a pair of columns along the keys may be .15 of total variation further "
+        "from held-out entities than real ones are; the largest excess of two real samples over "
+        "hundreds of pairs is .05 to .1",
+    )
     utility_loss: float = _bound(
         0.05,
         "a model trained on the synthetic rows may lose five points of its score on real rows",

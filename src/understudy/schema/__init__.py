@@ -22,7 +22,15 @@ from understudy.schema.constraints import (
     Sum,
     Unique,
 )
-from understudy.schema.tables import ForeignKey, Schema, Table, Unit, one_table
+from understudy.schema.tables import (
+    Dialect,
+    ForeignKey,
+    Schema,
+    Table,
+    Unit,
+    one_table,
+    parse_unit,
+)
 
 __all__ = [
     "LEARNT_KINDS",
@@ -32,6 +40,7 @@ __all__ = [
     "Constraint",
     "Datetime",
     "Dependency",
+    "Dialect",
     "Duration",
     "FixedCombinations",
     "ForeignKey",
@@ -48,4 +57,5 @@ __all__ = [
     "Unique",
     "Unit",
     "one_table",
+    "parse_unit",
 ]

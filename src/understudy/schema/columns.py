@@ -27,6 +27,14 @@ class ColumnBase(Strict):
         default=None, description="Arrow type of the cells; under a budget each is read as that."
     )
     why: str = Field(default="", description="Why inference chose this kind; for people.")
+    sql: str | None = Field(
+        default=None,
+        description="Type in the source database, `enum NAME` for an enumeration of the levels.",
+    )
+    default: str | None = Field(
+        default=None, description="SQL that fills a new row, or `identity` for a running number."
+    )
+    comment: str | None = Field(default=None, description="What the source database says of it.")
 
     @field_validator("stored")
     @classmethod

@@ -7,25 +7,50 @@ nearest known key; `json_schema` describes the file to editors.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from understudy.contracts import Released
 from understudy.errors import PlanError, suggest
 from understudy.schema.columns import Strict
 from understudy.schema.tables import Schema
 
+SECRET = re.compile(r"^\w+://([^/?#]*:.+@|.*[?&](ssl)?password=)", re.I)
+"""A database URL with a password in it."""
+
 
 class Source(Strict):
     """Where the rows are and how they are spelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     path: str
     nulls: tuple[str, ...] = ()
     delimiter: str | None = None
     encoding: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _without_password(cls, path: str) -> str:
+        """Plans are copied into run folders and sent around."""
+        if SECRET.search(path):
+            raise ValueError(
+                "the database URL holds a password. Leave it out and set "
+                "$UNDERSTUDY_DATABASE_PASSWORD (or $PGPASSWORD, or ~/.pgpass)"
+            )
+        return path
 
 
 class Engine(Strict):
@@ -45,6 +70,13 @@ class NoPrivacy(Strict):
     mode: Literal["none"] = "none"
 
 
+AtLeastOne = Annotated[int, Field(ge=1)]
+RowsPerUnit = Annotated[
+    Annotated[AtLeastOne, Tag("every")] | Annotated[dict[str, AtLeastOne], Tag("each")],
+    Discriminator(lambda found: "each" if isinstance(found, dict) else "every"),
+]
+
+
 class DifferentialPrivacy(Strict):
     """A budget for everything the run learns from real rows.
 
@@ -57,8 +89,10 @@ class DifferentialPrivacy(Strict):
     delta: float | None = Field(
         default=None, gt=0, lt=1, description="1 over ten times the units, rounded, if not given."
     )
-    rows_per_unit: int = Field(
-        default=1, ge=1, description="At most so many rows of one unit are learnt from."
+    rows_per_unit: RowsPerUnit = Field(
+        default=1,
+        description="At most so many rows of one unit are learnt from: in every table, or in each "
+        "that is named (1 in the others).",
     )
     public_units: int | None = Field(
         default=None, ge=1, description="How many units there are, where that is public."
@@ -84,6 +118,19 @@ class Plan(Strict):
     )
     seed: int | None = Field(default=None, ge=0)
     bounds: dict[str, float] = Field(default_factory=dict, description="Bounds of the gate.")
+
+    @model_validator(mode="after")
+    def _bounds_name_tables(self) -> Plan:
+        if isinstance(self.privacy, DifferentialPrivacy):
+            bounds = self.privacy.rows_per_unit
+            names = [table.name for table in self.data.tables]
+            for name in () if isinstance(bounds, int) else bounds:
+                if name not in names:
+                    raise ValueError(
+                        f"rows_per_unit names table {name!r}, which is not in the data. "
+                        f"{suggest(name, names)}"
+                    )
+        return self
 
 
 def load_plan(path: Path) -> Plan:
@@ -146,10 +193,13 @@ def _explain(error: ValidationError, root: Any, name: str) -> str:
 
 
 def _is_tag(place: int, loc: tuple[Any, ...]) -> bool:
-    """Discriminator tags stand in pydantic's path right after a list index, or after `privacy`."""
+    """Discriminator tags stand in pydantic's path right after a list index, or after `privacy` or
+    `rows_per_unit`."""
     before = loc[place - 1] if place else None
     if before == "privacy":
         return loc[place] in ("none", "dp")
+    if before == "rows_per_unit":
+        return loc[place] in ("every", "each")
     return isinstance(before, int) and loc[place - 2] in ("columns", "constraints")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from understudy.errors import BudgetError
 from understudy.privacy.events import Gaussian
@@ -25,6 +26,7 @@ SMALLEST, LARGEST = -30, 62
 SIDE = LARGEST - SMALLEST + 1
 BINS = 2 * SIDE + 1
 ZERO = SIDE
+DRIFT, CLEAR = 1.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Bounds:
         return self._counts.distance(one, other)
 
     def release(self, exact: Array, noise: NoiseStream) -> Floats:
-        return _outermost(self._counts.release(exact, noise) > self.threshold)
+        noisy = self._counts.release(exact, noise)
+        sigma = self.multiplier * self.sensitivity
+        return _outermost((noisy > self.threshold) | _together(noisy / sigma))
 
     def noiseless(self, exact: Array) -> Floats:
         return _outermost(whole(exact) > 0)
@@ -89,6 +93,23 @@ def _towards_zero(values: Array) -> Floats:
         large = (wide > 1 << 53) | (wide < -(1 << 53))
         values = np.where(large, wide - np.fmod(wide, wide.dtype.type(1 << 11)), wide)
     return values.astype(np.float64)
+
+
+def _together(counts: Floats) -> NDArray[np.bool_]:
+    """bool[bins]: the run of neighbours that stand out together though none does alone.
+
+    The run with the largest sum of noisy counts, in standard deviations of the noise, less `DRIFT`
+    for each bin (Kadane). Noise alone reaches `CLEAR` from any one bin on with probability
+    exp(-2 DRIFT CLEAR) (a random walk with a negative drift).
+    """
+    total = np.concatenate(([0.0], np.cumsum(counts - DRIFT)))
+    lowest = np.minimum.accumulate(total)
+    last = int(np.argmax(total - lowest))
+    first = int(np.argmin(total[: last + 1]))
+    found = np.zeros(len(counts), bool)
+    if total[last] - total[first] >= CLEAR:
+        found[first:last] = True
+    return found
 
 
 def _outermost(standing: Array) -> Floats:

@@ -34,12 +34,14 @@ class StableHistogram:
     """Labels and their noisy counts, those that reach `threshold`, sorted by label.
 
     `exact` and the answer are structured arrays with the fields `label` and `count`, as `tally`
-    makes them. `sensitivity` is the number of rows of a unit.
+    makes them. `sensitivity` is the number of rows of a unit; or, where a unit brings each of at
+    most `labels` labels once (see `once_each`), the square root of that.
     """
 
     multiplier: float
     delta: float
     sensitivity: float = 1.0
+    labels: int | None = None
 
     def __post_init__(self) -> None:
         positive("multiplier", self.multiplier)
@@ -50,6 +52,11 @@ class StableHistogram:
                 f"a histogram over unknown labels needs a delta between 0 and 0.5, found "
                 f"{self.delta}: the chance of showing a label that one unit alone holds."
             )
+
+    @classmethod
+    def once_each(cls, multiplier: float, delta: float, labels: int) -> StableHistogram:
+        """For units that bring at most `labels` different labels, each of them once."""
+        return cls(multiplier, delta, math.sqrt(labels), labels)
 
     @property
     def sigma(self) -> float:
@@ -62,8 +69,9 @@ class StableHistogram:
         A count c passes threshold t when the noise, rounded, is at least t - c, so with the normal
         tail beyond (t - c - 1/2) / sigma.
         """
-        rows = math.ceil(self.sensitivity)
-        together = rows - self.sigma * NormalDist().inv_cdf(self.delta)
+        rows = math.ceil(self.sensitivity) if self.labels is None else self.labels
+        alone = 1 if self.labels is not None else rows
+        together = alone - self.sigma * NormalDist().inv_cdf(self.delta)
         apart = 1 - self.sigma * NormalDist().inv_cdf(self.delta / rows)
         return math.ceil(max(together, apart) + 0.5)
 

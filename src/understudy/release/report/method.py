@@ -16,7 +16,31 @@ from understudy.release.white_box_lines import NAME
 
 BOOTSTRAP = "bootstrap samples of the training rows, as large as the synthetic table"
 TRAIN = "training rows in the synthetic rows' place, at equal size"
+ENTITIES = "training entities in the synthetic ones' place, against held-out ones at equal size"
+RELATIONAL = (
+    "child_counts",
+    "reference_loads",
+    "pairings",
+    "empty_keys",
+    "parent_child",
+    "two_hop",
+    "lengths",
+    "gaps",
+    "ends",
+    "same_day",
+    "calendar",
+    "autocorrelation",
+    "persistence",
+    "motifs",
+    "recurrences",
+    "tails",
+)
 NULLS = {
+    "integrity": "the real database",
+    "key_uniqueness": "the real database",
+    "identity": "the real rows, in the order in which they were given",
+    **dict.fromkeys(RELATIONAL, f"bootstrap samples of training entities; holdout: {ENTITIES}"),
+    "workload": ENTITIES,
     "shape_error_holdout": TRAIN,
     "shape_error": BOOTSTRAP,
     "wasserstein": BOOTSTRAP,
@@ -75,16 +99,28 @@ LINES = (
         "a coin; labels permuted over all tails",
     ),
 )
+DATABASE_LINES = (
+    ("keys", "foreign keys that resolve, primary keys that are unique", "all of them"),
+    ("balances", "rows whose declared running balance follows from the one before", "all of them"),
+    ("children", "Kolmogorov-Smirnov distance of the number of children a parent has", ENTITIES),
+    ("parents and children", "total variation of columns one key apart", ENTITIES),
+    ("two keys apart", "total variation of grandparents, siblings and aggregates", ENTITIES),
+    ("worst pair", "largest excess over its floor of a pair of columns along keys", ENTITIES),
+    ("histories", "lengths, gaps, calendar, memory and motifs; the worst of them", ENTITIES),
+)
+"""Of databases only."""
 
 
 def method(run: Mapping[str, Any]) -> dict[str, Any]:
     """`measures` (of this run), `lines` (of the gate, whether told of or not), and `versions`."""
-    measured = (run.get("scorecard") or {}).get("measurements") or {}
+    card = run.get("scorecard") or {}
+    measured = card.get("measurements") or {}
+    lines = (*LINES, *DATABASE_LINES) if card.get("kind") == "database" else LINES
     return {
         "measures": [
             {**found, "name": name, "null": null_of(name)} for name, found in measured.items()
         ],
-        "lines": [{"name": n, "measure": what, "null": null} for n, what, null in LINES],
+        "lines": [{"name": n, "measure": what, "null": null} for n, what, null in lines],
         "versions": versions(run.get("understudy")),
     }
 

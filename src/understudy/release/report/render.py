@@ -16,6 +16,7 @@ from understudy.release.evidence import evidence
 from understudy.release.figures import compact, percent, times
 from understudy.release.privacy_lines import AVERAGE
 from understudy.release.report import charts
+from understudy.release.report.database_section import database_section
 from understudy.release.report.deviation import deviations
 from understudy.release.report.method import method
 from understudy.release.report.rare_section import rare_section
@@ -54,6 +55,7 @@ def render(run: Mapping[str, Any], *, public: bool) -> str:
         left_out=max(0, len(_all_columns(shown)) - MOST_COLUMNS),
         most=MOST_COLUMNS,
         maps=pair_squares(shown.get("scorecard") or {}) if not public else None,
+        database=database_section(shown, _columns),
         rare=None if public else rare_section(shown.get("scorecard") or {}),
         utility=_utility(shown.get("scorecard") or {}),
         battery=shown.get("battery") or {},

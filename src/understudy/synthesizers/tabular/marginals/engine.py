@@ -120,12 +120,8 @@ class MarginalSynthesizer:
         else:
             shape = Shape.public(spec, types)
         session = OpenSession() if privacy is None else privacy
-        rows = session.admit(dataset)
-        plan = self._plan(shape, session.budget, rows.rows_per_unit, session.before)
-        session.reserve_plan(plan.events)
-        network, binned, total = self._learn(
-            rows.map(lambda d: shape.forward(d.table)), shape, plan, session.budget, progress
-        )
+        rows = session.admit(dataset).map(lambda d: d.table)
+        network, binned, total = self.learn(rows, shape, session, progress)
         progress(ProgressEvent("fit", 1, 1, "done"))
         identifiers = [c.name for c in spec.of_kind("identifier")]
         return MarginalModel(
@@ -145,6 +141,21 @@ class MarginalSynthesizer:
             if privacy is not None or isinstance(data, (Dataset, str, Path))
             else lambda made: like(made, data),
         )
+
+    def learn(
+        self,
+        rows: Private[pa.Table],
+        shape: Shape,
+        session: Session,
+        progress: Progress = silent,
+    ) -> tuple[Network, dict[str, Binned], float]:
+        """The distribution of `rows` in the columns of `shape`, their axes and their number.
+
+        Asks through `session`, whose plan is reserved first.
+        """
+        plan = self._plan(shape, session.budget, rows.rows_per_unit, session.before)
+        session.reserve_plan(plan.events)
+        return self._learn(rows.map(shape.forward), shape, plan, session.budget, progress)
 
     @staticmethod
     def load(path: Path) -> MarginalModel:

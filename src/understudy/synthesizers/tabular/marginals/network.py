@@ -51,8 +51,19 @@ class Network:
     def draw(self, rows: int, rng: np.random.Generator) -> dict[str, Codes]:
         """Codes of every column for `rows` rows."""
         of_class = systematic(self.classes[None], np.zeros(rows, np.intp), rng)
+        return self._drawn(of_class, None, rng)
+
+    def draw_given(self, target: Codes, rng: np.random.Generator) -> dict[str, Codes]:
+        """The same for rows whose code of the target is known, int [rows]."""
+        return self._drawn(self.of_code[target], target, rng)
+
+    def _drawn(
+        self, of_class: Codes, target: Codes | None, rng: np.random.Generator
+    ) -> dict[str, Codes]:
         found: dict[str, Codes] = {}
-        if self.target is not None:
+        if self.target is not None and target is not None:
+            found[self.target] = _compact(target, len(self.of_code))
+        elif self.target is not None:
             number = len(self.classes)
             shares = np.zeros((number, len(self.of_code)))
             shares[self.of_code, np.arange(len(self.of_code))] = self.shares

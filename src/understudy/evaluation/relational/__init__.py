@@ -1,0 +1,1 @@
+"""Databases: integrity, structure, associations along keys, SQL workloads, judges of entities."""

@@ -1,0 +1,1 @@
+"""Whole databases under one budget: every look at a unit's rows, in all tables, is paid for."""
