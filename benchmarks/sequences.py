@@ -286,7 +286,7 @@ def aggregates(frame: pd.DataFrame) -> pd.DataFrame:
     by = frame.groupby("entity")
     counts = frame.groupby(["entity", "kind"]).size().unstack(fill_value=0)
     gap = by["day"].diff()
-    found = pd.concat(
+    return pd.concat(
         [
             counts,
             by["amount"].agg(["mean", "min", "max"]).add_prefix("amount "),
@@ -295,7 +295,6 @@ def aggregates(frame: pd.DataFrame) -> pd.DataFrame:
         ],
         axis=1,
     )
-    return found
 
 
 def c2st(made: pd.DataFrame, real: pd.DataFrame) -> float:
@@ -353,7 +352,7 @@ def fraud_features(cards: pd.DataFrame, everyone: pd.DataFrame) -> tuple[pd.Data
         {
             "amount": ordered["TX_AMOUNT"],
             "hour": ordered["TX_DATETIME"].dt.hour,
-            "weekday": ordered["TX_DATETIME"].dt.weekday,
+            "weekday": ordered["TX_DATETIME"].dt.day_of_week,
             "count": count,
             "mean": mean.where(count > 0),
             "ratio": (ordered["TX_AMOUNT"] / mean).where(count > 0),
