@@ -8,6 +8,7 @@ from understudy.encoding.columns import Levels, Ranks
 from understudy.errors import FormatError
 from understudy.schema.constraints import Running
 from understudy.synthesizers import frozen
+from understudy.synthesizers.sequential.amounts import Amount
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock
 from understudy.synthesizers.sequential.heads import Heads, Window
@@ -24,8 +25,8 @@ from understudy.synthesizers.tabular.leaves import Grove, Leaves, Lookup
 
 FORMAT = 1
 CLASSES = (
-    Histories, Roles, Clock, Kinds, Heads, Window, Skeleton, Urn, Degrees, Marks, Places, Balance,
-    Running, Labels, Conditional, Predictors, Levels, Ranks, Grove, Leaves, Lookup, Cart,
+    Histories, Roles, Clock, Kinds, Heads, Window, Skeleton, Urn, Degrees, Marks, Amount, Places,
+    Balance, Running, Labels, Conditional, Predictors, Levels, Ranks, Grove, Leaves, Lookup, Cart,
 )  # fmt: skip
 """Every class that a saved history is made of."""
 

@@ -18,17 +18,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from understudy.encoding.columns import to_numbers
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream as random_stream
+from understudy.synthesizers.sequential.amounts import balances_before, shared_kinds
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock, Numbers
 from understudy.synthesizers.sequential.events import Arranged, Events, Index, codes, joint
 from understudy.synthesizers.sequential.heads import Heads, Window, fit_heads
 from understudy.synthesizers.sequential.labels import Labels, fit_labels, looks
-from understudy.synthesizers.sequential.marks import Marks, fit_marks
+from understudy.synthesizers.sequential.marks import Marks, fit_marks, signed
 from understudy.synthesizers.sequential.memory import Places, Timeline
 from understudy.synthesizers.sequential.payees import (
     Degrees,
@@ -37,6 +39,7 @@ from understudy.synthesizers.sequential.payees import (
     identified,
     numbered,
 )
+from understudy.synthesizers.sequential.rhythms import chains
 from understudy.synthesizers.sequential.roles import Kinds, Roles, hits_in, roles_of
 from understudy.synthesizers.sequential.skeleton import Skeleton, fit_skeleton
 from understudy.synthesizers.sequential.streams import Streams, matrix
@@ -52,8 +55,9 @@ RECURRENT = 0.6
 
 @dataclass(frozen=True)
 class Histories:
-    """See the module's docstring. `types` is the event table's Arrow schema; `precedence` [kinds]
-    orders events of one moment; `paid` [kinds] is the share of streams with a payee.
+    """See the module's docstring. `types` is the event table's Arrow schema. Streams are of
+    kinds [kinds], which look like kind `base` of `kinds`; `precedence` orders those of one moment;
+    `paid` [kinds] is the share of streams with a payee.
     """
 
     types: pa.Schema
@@ -62,6 +66,7 @@ class Histories:
     start: str | None
     context: Predictors
     kinds: Kinds
+    base: Index
     precedence: Numbers
     paid: Numbers
     heads: Heads
@@ -139,7 +144,7 @@ def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _
     order = np.lexsort((rng.random(len(stream)), rank, second, day, streams.entity[stream]))
     stream, day, second = stream[order], day[order], second[order]
     entity, kind = streams.entity[stream], streams.kind[stream]
-    known = model.kinds.rows(kind, rng)
+    known = model.kinds.rows(model.base[kind], rng)
     columns = {name: known[name] for name in known.column_names}
     columns |= {name: steady.take(pa.array(stream)) for name, steady in streams.steady.items()}
     clock_type = model.types.field(model.clock.name).type
@@ -186,12 +191,16 @@ def fit_histories(
     x = _predictors(context, events.context, origin, window)
     balances = tuple(Balance.fit(rule, rows.table) for rule in events.running)
     places = {n: Places.fit(_floats(rows.table[n])) for n in roles.numbers}
-    streams, stream = _streams(rows, roles, kind, places, clock)
+    kind, base, apart = _with_rhythms(rows, roles, kind, clock)
+    shared, bounded = _shared(rows, kind, len(base), roles, balances)
+    streams, stream = _streams(rows, roles, kind, apart, places, shared, clock)
 
     progress(ProgressEvent("fit", 0, 4, "which streams there are"))
-    irregular = _irregular(stream, kind, kinds.size, rows, clock)
+    irregular = _irregular(stream, kind, len(base), rows, clock)
     lengthless = np.where(np.array(irregular)[streams.kind], streams.length, np.nan)
-    heads = fit_heads(x, origin, streams, irregular, window, clock, **whole)
+    heads = fit_heads(
+        x, origin, streams, irregular, _income_first(rows, kind, balances), window, clock, **whole
+    )
     progress(ProgressEvent("fit", 1, 4, "when things happen"))
     order = np.lexsort((rows.second, rows.day, stream))
     skeleton = fit_skeleton(
@@ -226,6 +235,8 @@ def fit_histories(
         places=places,
         words=roles.categories,
         balances=balances,
+        shared=shared,
+        bounded=bounded,
         **whole,
     )
     words = Predictors.fit(rows.table.select([*roles.steady, *roles.categories]))
@@ -250,8 +261,9 @@ def fit_histories(
         start=events.start,
         context=context,
         kinds=kinds,
-        precedence=_precedence(rows, kind, kinds.size),
-        paid=_paid(streams, stream, rows, roles, kinds.size),
+        base=base,
+        precedence=_precedence(rows, kind, len(base)),
+        paid=_paid(streams, stream, rows, roles, len(base)),
         heads=heads,
         skeleton=skeleton,
         urns=urns,
@@ -262,17 +274,40 @@ def fit_histories(
     )
 
 
-def _streams(
-    rows: Arranged, roles: Roles, kind: Index, places: Mapping[str, Places], clock: Clock
-) -> tuple[Streams, Index]:
-    """The real streams, by entity, kind and first event, and the stream of each event."""
-    by = [rows.entity, kind]
+def _with_rhythms(
+    rows: Arranged, roles: Roles, kind: Index, clock: Clock
+) -> tuple[Index, Index, Index]:
+    """Kinds parted by rhythm [events], the kind each came from [kinds], and what else parts the
+    streams of a kind [events].
+    """
+    payee = np.full(len(kind), -1, np.int64)
     if roles.splitter is not None:
         payee = codes(rows.table[roles.splitter])
         share = np.bincount(kind, payee >= 0) / np.maximum(np.bincount(kind), 1)
         # A payee here and there in a kind that mostly has none parts nothing.
-        by.append(np.where(share[kind] >= 0.5, payee, -1))
-    group = joint(by, len(kind))
+        payee = np.where(share[kind] >= 0.5, payee, -1)
+    group = joint([rows.entity, kind, payee], len(kind))
+    mixed = np.array(_irregular(group, kind, int(kind.max()) + 1, rows, clock))
+    chain = np.full(len(kind), -1, np.int64)
+    for each in np.flatnonzero(mixed):
+        mine = kind == each
+        chain[mine] = chains(group[mine], kind[mine], rows.day[mine], clock)
+    parted = 2 * kind + (chain >= 0)
+    found, now = np.unique(parted, return_inverse=True)
+    return now.reshape(-1).astype(np.int64), found // 2, joint([payee, chain], len(kind))
+
+
+def _streams(
+    rows: Arranged,
+    roles: Roles,
+    kind: Index,
+    apart: Index,
+    places: Mapping[str, Places],
+    shared: Mapping[str, NDArray[np.bool_]],
+    clock: Clock,
+) -> tuple[Streams, Index]:
+    """The real streams, by entity, kind and first event, and the stream of each event."""
+    group = joint([rows.entity, kind, apart], len(kind))
     _, first = np.unique(group, return_index=True)
     order = np.lexsort((first, kind[first], rows.entity[first]))
     number = np.empty(len(first), np.int64)
@@ -283,14 +318,42 @@ def _streams(
     for name, scale in places.items():
         place = np.nan_to_num(scale.of(_floats(rows.table[name])), nan=0.5)
         mean = np.bincount(stream, place) / count
-        traits[f"level {name}"] = mean
         square = np.bincount(stream, (place - mean[stream]) ** 2) / count
-        traits[f"spread {name}"] = np.where(count > 1, np.sqrt(square), np.nan)
+        # What is a share of the balance has no level of its own.
+        own = ~shared[name][kind[first]]
+        traits[f"level {name}"] = np.where(own, mean, np.nan)
+        traits[f"spread {name}"] = np.where(own & (count > 1), np.sqrt(square), np.nan)
     if clock.hours:
         traits["hour"] = np.bincount(stream, rows.second) / count
     steady = {n: rows.table[n].take(pa.array(first)).combine_chunks() for n in roles.steady}
     found = Streams(rows.entity[first], kind[first], rows.day[first], count, traits, steady)
     return found, stream
+
+
+def _shared(
+    rows: Arranged, kind: Index, kinds: int, roles: Roles, balances: tuple[Balance, ...]
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
+    """For each number and kind whether it is a share of a balance, and whether that limits it."""
+    exact = {n: to_numbers(rows.table[n]) for n in roles.numbers}
+    held = balances_before(balances, rows.entity, exact, signed(balances, rows.table))
+    none = np.zeros(kinds, bool)
+    found = dict.fromkeys(exact, (none, none))
+    for name, balance in held.items():
+        values = np.where(exact[name][1], 0.0, exact[name][0].astype(np.float64))
+        found[name] = shared_kinds(kind, kinds, values, balance)
+    return {n: f[0] for n, f in found.items()}, {n: f[1] for n, f in found.items()}
+
+
+def _income_first(rows: Arranged, kind: Index, balances: tuple[Balance, ...]) -> Index:
+    """Kinds in the order in which their streams are drawn: what is spent depends on what comes in.
+
+    Else frequent kinds first.
+    """
+    counts = np.bincount(kind)
+    comes = np.zeros(len(counts))
+    for plus in signed(balances, rows.table).values():
+        comes += np.bincount(kind, plus) / np.maximum(counts, 1) > 0.5
+    return np.lexsort((-counts, -comes))
 
 
 def _irregular(
