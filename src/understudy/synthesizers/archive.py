@@ -49,6 +49,7 @@ def load_archive(folder: Path, newest: int, classes: Iterable[type]) -> tuple[di
 
     Raises `FormatError` for a format above `newest` and for anything damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
@@ -66,7 +67,15 @@ def load_archive(folder: Path, newest: int, classes: Iterable[type]) -> tuple[di
             folder / TABLES,
         )
         return card, reader.object(card.pop("model"))
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        pa.ArrowException,
+        SafetensorError,
+    ) as error:
         raise FormatError(f"the model in {folder} is damaged: {error}") from error
 
 

@@ -25,7 +25,7 @@ def described(rows: Rows, graph: Graph, table: str, depth: int = DEPTH) -> pa.Ta
         if link.name in rows.counts:
             found[f"#{link.name}"] = pa.chunked_array([rows.counts[link.name]])
     for link in graph.of(table, "lookup"):
-        found |= _looked_up(rows, link)
+        found |= _looked_up(rows, graph, link)
     primary = graph.primary(table)
     if primary is not None and depth > 1:
         above = described(rows, graph, primary.parent, depth - 1)
@@ -53,14 +53,16 @@ def taken(column: pa.ChunkedArray, places: Places) -> pa.ChunkedArray:
     return column.take(pa.array(places, mask=places == NOBODY))
 
 
-def _looked_up(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
+def _looked_up(rows: Rows, graph: Graph, link: Link) -> dict[str, pa.ChunkedArray]:
     places = rows.parents[link.name]
     cells = rows.cells[link.parent]
+    several = sum(other.parent == link.parent for other in graph.of(link.child, "lookup")) > 1
+    way = link.name if several else link.child
     found: dict[str, pa.ChunkedArray] = {
         f"@{link.name}": pa.chunked_array([pa.array(places, mask=places == NOBODY)])
     }
     for name in cells.column_names:
-        found[f"{link.child}.{link.parent}.{name}"] = taken(cells[name], places)
+        found[f"{way}.{link.parent}.{name}"] = taken(cells[name], places)
     return found
 
 

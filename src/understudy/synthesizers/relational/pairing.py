@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from understudy.encoding.columns import to_numbers
 from understudy.runtime.random import stream
+from understudy.synthesizers.relational.agreement import required
 from understudy.synthesizers.relational.context import context_of, described, taken
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
@@ -61,7 +62,9 @@ class Feature:
 class Pairing:
     """How rows find their parent by one link; without `features` by chance alone.
 
-    `total` says that every row of the parent is pointed at.
+    `total` says that every row of the parent is pointed at; `loads` is how many rows point at each
+    row of a reference table, which is there already, and None for other parents; `itself` says that
+    in a hierarchy roots name themselves.
     """
 
     link: Link
@@ -69,27 +72,48 @@ class Pairing:
     context: Predictors
     conditional: Conditional | None
     total: bool
+    loads: Places | None = None
+    itself: bool = False
 
     def draw(self, rows: Rows, graph: Graph, seed: int) -> Places:
         """int64[child rows]: the parent's row of each, -1 for an empty key."""
         rng = stream(seed, "pairing", self.link.name)
-        slots = np.flatnonzero(rows.wanted[self.link.name])
-        places = np.full(rows.size(self.link.child), NOBODY, np.int64)
-        capacity = fitting(rows.counts[self.link.name], len(slots), rng)
+        wanted, places = rows.wanted[self.link.name].copy(), self._nowhere(rows)
+        counts = rows.counts[self.link.name]
+        depth = rows.depths.get(self.link.name)
+        if depth is not None and self.itself:
+            root = np.flatnonzero(wanted & (depth == 0))
+            places[root], wanted[root] = root, False
+            counts = counts.copy()
+            counts[root] = np.maximum(counts[root] - 1, 0)
+        slots = np.flatnonzero(wanted)
+        capacity = fitting(counts, len(slots), rng)
         if len(slots) == 0 or capacity.sum() == 0:
             return places
+        must = self._required(rows, graph, slots, depth)
         candidates = np.repeat(np.arange(len(capacity)), capacity)
         asked, offered = self._features(rows, graph, slots, candidates, rng)
-        asked = [np.zeros(len(slots), np.int64), *asked]
-        offered = [np.zeros(len(candidates), np.int64), *offered]
-        depth = rows.depths.get(self.link.name)
-        if depth is not None:
-            asked = [depth[slots] - 1, *asked]
-            offered = [depth[candidates], *offered]
-        found = given_out(asked, offered, rng, hard=0 if depth is None else 1)
+        asked = [*(mine for mine, _ in must), *asked]
+        offered = [*(theirs[candidates] for _, theirs in must), *offered]
+        found = given_out(asked, offered, rng, hard=len(must))
         there = found != NOBODY
         places[slots[there]] = candidates[found[there]]
+        left = slots[~there]
+        places[left] = anybody([(mine[~there], theirs) for mine, theirs in must], counts, rng)
         return places
+
+    def _nowhere(self, rows: Rows) -> Places:
+        return np.full(rows.size(self.link.child), NOBODY, np.int64)
+
+    def _required(
+        self, rows: Rows, graph: Graph, slots: Places, depth: Places | None
+    ) -> list[tuple[CODES, CODES]]:
+        """Codes of slots and parents that must be equal; the last ones always are."""
+        must = [(mine[slots], theirs) for mine, theirs in required(rows, graph, self.link)]
+        if depth is not None:
+            must.append((depth[slots] - 1, depth))
+        size = rows.size(self.link.parent)
+        return [*must, (np.zeros(len(slots), np.int64), np.zeros(size, np.int64))]
 
     def _features(
         self,
@@ -129,7 +153,7 @@ def given_out(
     found = np.full(size, NOBODY, np.int64)
     open_ = rng.permutation(size)
     free = rng.permutation(len(offered[0]))
-    for width in range(len(asked), hard, -1):
+    for width in range(len(asked), max(hard, 1) - 1, -1):
         if len(open_) == 0 or len(free) == 0:
             break
         ours, theirs = _joint(asked[:width], offered[:width], open_, free)
@@ -139,6 +163,25 @@ def given_out(
         open_ = np.delete(open_, a[mine])
         free = np.delete(free, b[yours])
     return found
+
+
+def anybody(
+    must: Sequence[tuple[CODES, CODES]], counts: Places, rng: np.random.Generator
+) -> Places:
+    """A row of the parent for each slot, by chance in proportion to `counts` among those whose
+    codes are equal, however often it is pointed at already; -1 where there is none."""
+    size = len(must[0][0])
+    every = np.arange(len(counts))
+    ours, theirs = _joint([m for m, _ in must], [t for _, t in must], np.arange(size), every)
+    order = np.argsort(theirs, kind="stable")
+    # A little for those that nobody is to point at: they come in where there is nobody else.
+    weight = np.concatenate(([0.0], np.cumsum(counts[order] + 1e-6)))
+    first = np.searchsorted(theirs[order], ours)
+    after = np.searchsorted(theirs[order], ours, side="right")
+    u = weight[first] + rng.random(size) * (weight[after] - weight[first])
+    at = np.searchsorted(weight, u, side="right") - 1
+    at = np.clip(at, first, np.maximum(after - 1, first))
+    return np.where(after > first, order[np.minimum(at, len(order) - 1)], NOBODY)
 
 
 def _joint(
@@ -163,10 +206,18 @@ def _meeting(ours: CODES, theirs: CODES) -> tuple[Places, Places]:
 
 
 def fitting(counts: Places, slots: int, rng: np.random.Generator) -> Places:
-    """`counts` with as many ones more or less, by chance in proportion, as there are slots."""
+    """`counts` with as many ones more or less, by chance in proportion, as there are slots.
+
+    Where nobody is pointed at twice, nobody is twice as long as there are others.
+    """
     missing = slots - int(counts.sum())
     if missing == 0 or len(counts) == 0:
         return counts
+    free = np.flatnonzero(counts == 0)
+    if 0 < missing <= len(free) and counts.max() == 1:
+        found = counts.copy()
+        found[rng.choice(free, missing, replace=False)] = 1
+        return found
     weights = counts if counts.sum() > 0 else np.ones(len(counts), np.int64)
     if missing > 0:
         extra = rng.multinomial(missing, weights / weights.sum())
@@ -182,18 +233,20 @@ def fit_pairing(
     places = rows.parents[link.name]
     there = np.flatnonzero(places != NOBODY)
     total = bool((rows.counts[link.name] > 0).all())
+    loads = rows.counts[link.name] if link.parent in graph.reference else None
+    itself = link.child == link.parent and bool((places == np.arange(len(places))).any())
     around = _around(rows, graph, link)
     context = Predictors.fit(around)
     theirs = described(rows, graph, link.parent, depth=1)
     theirs = theirs.select([n for n in theirs.column_names if n[:1] != "#" and n])
     if len(there) < 2 * growth.leaf or theirs.num_columns == 0:
-        return Pairing(link, (), context, None, total)
+        return Pairing(link, (), context, None, total, loads, itself)
     parents = theirs.take(pa.array(places[there]))
     own = around.take(pa.array(there))
     x = context.matrix(own)
     features = _chosen(parents, own, x, seed, graph)
     if not features:
-        return Pairing(link, (), context, None, total)
+        return Pairing(link, (), context, None, total, loads, itself)
     wanted: dict[str, pa.ChunkedArray | pa.Array] = {}
     for feature in features:
         column = parents[feature.name]
@@ -210,7 +263,7 @@ def fit_pairing(
         order=tuple(wanted),
         workers=workers,
     )
-    return Pairing(link, tuple(features), context, conditional, total)
+    return Pairing(link, tuple(features), context, conditional, total, loads, itself)
 
 
 def _around(rows: Rows, graph: Graph, link: Link) -> pa.Table:

@@ -8,7 +8,7 @@ a key that is matched later is there at all (`?link`), and how deep in its own h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from understudy.synthesizers.relational.cells import Cells, learnt_spec
 from understudy.synthesizers.relational.context import context_of, taken
 from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows, ranks
-from understudy.synthesizers.relational.structure import ROW, settle, structure_of
+from understudy.synthesizers.relational.structure import ROW, nothing, settle, structure_of
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import (
     ABSENT,
@@ -35,19 +35,25 @@ from understudy.synthesizers.tabular.conditional import (
 class TableModel:
     """How rows of `name` are drawn; `conditional` is None for a table that was empty.
 
-    `agreeing` names for a lookup the column of the context that it may agree with.
+    `agreeing` names for a lookup the column of the context that it may agree with; `nobody` is the
+    share of rows whose key to the table they hang on is empty.
     """
 
     name: str
-    cells: Cells | None
+    cells: Cells
     context: Predictors
     siblings: Predictors
     conditional: Conditional | None
     agreeing: Mapping[str, str]
     rows: int
+    nobody: float = 0.0
 
     def draw(self, rows: Rows, graph: Graph, size: int, seed: int) -> None:
-        """Adds the table to `rows`: as many rows as its parent's rows ask for, or `size`."""
+        """Adds the table to `rows`: as many rows as its parent's rows ask for and those that hang
+        on nobody, or `size` where it hangs on no table."""
+        if self.conditional is None:
+            nothing(self.name, self.cells.types, rows, graph)
+            return
         primary = graph.primary(self.name)
         if primary is None:
             context = pa.table({"": pa.nulls(size, pa.float32())})
@@ -55,10 +61,9 @@ class TableModel:
         else:
             context = context_of(rows, graph, primary)
             counts = rows.counts[primary.name]
-            parents = np.repeat(np.arange(len(counts)), counts)
+            alone = np.full(round(self.nobody * size), NOBODY, np.int64)
+            parents = np.concatenate((np.repeat(np.arange(len(counts)), counts), alone))
             rows.parents[primary.name] = parents
-        if self.conditional is None or self.cells is None:
-            raise ValueError(f"table {self.name!r} was empty")  # its parents ask for no rows
         drawn = self._drawn(self.context.matrix(context), parents, primary is not None, seed)
         around = pa.table({n: taken(context[n], parents) for n in context.column_names})
         settle(self.name, self.cells, self.agreeing, rows, graph, drawn, around)
@@ -68,9 +73,11 @@ class TableModel:
         rng = stream(seed, "table", self.name)
         if not hanging:
             return self.conditional.table(self.conditional.draw(x, rng))
-        rank = ranks(parents)
+        x = np.concatenate((x, np.full((1, x.shape[1]), ABSENT, np.float32)))
+        rank = _sibling(parents)
         order = np.lexsort((parents, rank))
         bounds = np.searchsorted(rank[order], np.arange(rank.max(initial=-1) + 2))
+        # The last row stands for nobody, whose rows are no siblings.
         before = np.full((len(x), len(self.siblings.names)), ABSENT, np.float32)
         parts = []
         for nth in range(len(bounds) - 1):
@@ -79,6 +86,7 @@ class TableModel:
             given = np.concatenate((x[picked], place, before[picked]), axis=1)
             part = self.conditional.table(self.conditional.draw(given, rng))
             before[picked] = self.siblings.matrix(part)
+            before[-1] = ABSENT
             parts.append(part)
         if not parts:
             return self.conditional.table(self.conditional.draw(self._nobody(x), rng))
@@ -91,7 +99,14 @@ class TableModel:
 
 
 def fit_table(
-    spec: Table, rows: Rows, graph: Graph, *, seed: int, growth: Growth, workers: int
+    spec: Table,
+    rows: Rows,
+    graph: Graph,
+    *,
+    seed: int,
+    growth: Growth,
+    workers: int,
+    pointed_at: Collection[str] = (),
 ) -> TableModel:
     """Learns table `spec` from `rows`, in which every table before it stands too."""
     primary = graph.primary(spec.name)
@@ -105,9 +120,10 @@ def fit_table(
         parents = rows.parents[primary.name]
     predictors = Predictors.fit(context)
     if size == 0:
-        return TableModel(spec.name, None, predictors, Predictors({}), None, {}, 0)
+        cells = Cells(None, table.schema.remove_metadata(), ())
+        return TableModel(spec.name, cells, predictors, Predictors({}), None, {}, 0)
     around = pa.table({n: taken(context[n], parents) for n in context.column_names})
-    cells = Cells.fit(table, learnt_spec(spec), around)
+    cells = Cells.fit(table, learnt_spec(spec, pointed_at), around)
     modelled = cells.forward(table, around)
     structure, agreeing = structure_of(spec.name, rows, graph, around)
     for name, column in structure.items():
@@ -118,10 +134,9 @@ def fit_table(
     x = predictors.matrix(around)
     if primary is not None:
         x = np.concatenate((x, _before(siblings.matrix(modelled), parents)), axis=1)
-    kept = np.flatnonzero(parents != NOBODY)
     conditional = fit_conditional(
-        x[kept],
-        modelled.take(pa.array(kept)) if len(kept) < size else modelled,
+        x,
+        modelled,
         name=f"table {spec.name}",
         seed=seed,
         growth=growth,
@@ -129,15 +144,21 @@ def fit_table(
         steady=tuple(name for name in structure if name[0] == "#"),
         workers=workers,
     )
-    return TableModel(spec.name, cells, predictors, siblings, conditional, agreeing, size)
+    nobody = float(np.mean(parents == NOBODY))
+    return TableModel(spec.name, cells, predictors, siblings, conditional, agreeing, size, nobody)
 
 
 def _before(own: Floats, parents: Places) -> Floats:
     """[rows, 1 + columns]: which sibling a row is, and the cells of the one before it."""
-    rank = ranks(parents)
+    rank = _sibling(parents)
     order = np.lexsort((rank, parents))
     previous = np.full(len(parents), NOBODY, np.int64)
     previous[order[1:]] = order[:-1]
     found = own[previous]
     found[rank == 0] = ABSENT
     return np.concatenate((rank[:, None].astype(np.float32), found), axis=1)
+
+
+def _sibling(parents: Places) -> Places:
+    """Which child of its parent each row is; rows that hang on nobody have no siblings."""
+    return np.where(parents == NOBODY, 0, ranks(parents))
