@@ -56,14 +56,19 @@ def taken(column: pa.ChunkedArray, places: Places) -> pa.ChunkedArray:
 def _looked_up(rows: Rows, graph: Graph, link: Link) -> dict[str, pa.ChunkedArray]:
     places = rows.parents[link.name]
     cells = rows.cells[link.parent]
-    several = sum(other.parent == link.parent for other in graph.of(link.child, "lookup")) > 1
-    way = link.name if several else link.child
+    begin = looked_up_under(graph, link)
     found: dict[str, pa.ChunkedArray] = {
         f"@{link.name}": pa.chunked_array([pa.array(places, mask=places == NOBODY)])
     }
     for name in cells.column_names:
-        found[f"{way}.{link.parent}.{name}"] = taken(cells[name], places)
+        found[f"{begin}{name}"] = taken(cells[name], places)
     return found
+
+
+def looked_up_under(graph: Graph, link: Link) -> str:
+    """How the columns begin that a row looks up by `link`."""
+    several = sum(other.parent == link.parent for other in graph.of(link.child, "lookup")) > 1
+    return f"{link.name if several else link.child}.{link.parent}."
 
 
 def _summary(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
