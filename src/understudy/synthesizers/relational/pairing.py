@@ -373,7 +373,7 @@ def _before(theirs: pa.Table, rows: Rows, graph: Graph, link: Link) -> Predictor
 def _around(rows: Rows, graph: Graph, link: Link, picked: Places) -> pa.Table:
     """All that is known of the rows `picked` before their parents by `link` are: their cells and
     their context."""
-    found = _taken(described(rows, graph, link.child, depth=1), picked)
+    found = _taken(described(rows, graph, link.child, depth=1, until=link), picked)
     primary = graph.primary(link.child)
     if primary is not None and primary.name != link.name:
         above = context_of(rows, graph, primary)
