@@ -19,6 +19,7 @@ from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.points import join_points, split_points
 from understudy.schema import Running, Schema, Table, Unique
 from understudy.schema.constraints import columns_of
+from understudy.synthesizers.relational.products import Product, products_in
 
 Times = NDArray[np.int64]
 ALWAYS = 0.9999
@@ -116,6 +117,7 @@ class Cells:
     space: Reparametrisation | None
     types: pa.Schema
     anchors: tuple[Anchor, ...]
+    products: tuple[Product, ...] = ()
 
     @classmethod
     def fit(cls, table: pa.Table, spec: Table | None, context: pa.Table) -> Cells:
@@ -130,7 +132,9 @@ class Cells:
             if (anchor := _anchor(name, table[name], context)) is not None
         )
         reshaped = set(space.spec.column_names)
-        return cls(space, types, tuple(a for a in anchors if a.column in reshaped))
+        anchors = tuple(a for a in anchors if a.column in reshaped)
+        taken = {anchor.column for anchor in anchors}
+        return cls(space, types, anchors, products_in(space.forward(table), taken))
 
     def forward(self, table: pa.Table, context: pa.Table) -> pa.Table:
         if self.space is None:
@@ -140,12 +144,14 @@ class Cells:
             own, gone = to_numbers(moved[anchor.column])
             gap = anchor.forward(own.astype(np.int64), anchor.start(context))
             moved = _with(moved, anchor.column, pa.array(gap, mask=gone))
-        return moved
+        return moved.drop_columns([product.of for product in self.products])
 
     def backward(self, drawn: pa.Table, context: pa.Table) -> pa.Table:
         """Cells of the source's types; dates are counted from the parent's again."""
         if self.space is None:
             return drawn
+        for product in self.products:
+            drawn = product.append_to(drawn)
         for anchor in self.anchors:
             gap, gone = to_numbers(drawn[anchor.column])
             when = anchor.backward(gap, anchor.start(context))

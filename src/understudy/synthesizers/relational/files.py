@@ -14,6 +14,7 @@ from understudy.synthesizers.relational.events import EventModel
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Feature, Pairing
+from understudy.synthesizers.relational.products import Product
 from understudy.synthesizers.relational.siblings import Siblings
 from understudy.synthesizers.relational.tables import TableModel
 from understudy.synthesizers.tabular.cart import Cart
@@ -38,6 +39,7 @@ CLASSES = (
     Lookup,
     Pairing,
     Predictors,
+    Product,
     Ranks,
     RelationalModel,
     Reparametrisation,
