@@ -19,6 +19,7 @@ from understudy.schema import (
     ForeignKey,
     Identifier,
     Number,
+    Running,
     Schema,
     Table,
     Unit,
@@ -71,6 +72,11 @@ SCHEMA = Schema(
             primary_key=("id",),
             foreign_keys=_key("person", "person"),
             order_by="day",
+            constraints=(
+                Running(
+                    column="balance", amount="amount", by=("person",), sign="kind", plus=("pay",)
+                ),
+            ),
         ),
     ),
     unit=Unit(of="entity", table="person", column="id"),

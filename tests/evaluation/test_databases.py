@@ -5,20 +5,22 @@ Samples are fixed by their seeds; what is said of chance is said of the draw of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.data.random_databases import banks
 from tests.evaluation import czech_bank, small_bank
 from understudy.data import Dataset
 from understudy.encoding.profiles import ENTITY, Profiler
-from understudy.errors import ColumnError
+from understudy.errors import ColumnError, SourceError
 from understudy.evaluation import evaluate_database
 from understudy.evaluation.discriminator import c2st
 from understudy.evaluation.relational.association import associations, modal
@@ -31,7 +33,7 @@ from understudy.evaluation.relational.workload import Query, drawn, error
 from understudy.evaluation.samples import Feature
 from understudy.evaluation.sequential import sequences
 from understudy.evaluation.sequential.histories import histories
-from understudy.evaluation.sequential.identities import holds
+from understudy.evaluation.sequential.identities import declared, holds
 from understudy.evaluation.sequential.marks import Lagged
 from understudy.evaluation.sequential.timing import calendar, gaps, lengths
 from understudy.release.database_lines import database_lines
@@ -44,15 +46,6 @@ REAL = {"train": (700, 1), "holdout": (400, 2), "reference": (200, 3)}
 @pytest.fixture(scope="module")
 def real() -> dict[str, Dataset]:
     return {role: small_bank.draw(size, seed) for role, (size, seed) in REAL.items()}
-
-
-@dataclass(frozen=True)
-class Balance:
-    column: str = "balance"
-    amount: str = "amount"
-    by: tuple[str, ...] = ("person",)
-    sign: str | None = "kind"
-    plus: tuple[str, ...] = ("pay",)
 
 
 def _base(real: dict[str, Dataset], synthetic: Dataset) -> Database:
@@ -192,12 +185,13 @@ def test_gaps_lengths_and_calendar_by_hand(real: dict[str, Dataset]) -> None:
 def test_a_running_balance_holds_to_the_cent(real: dict[str, Dataset]) -> None:
     data = real["train"]
     spec, table = data.schema.table("visit"), data.tables["visit"]
-    assert holds(Balance(), spec, table).all()
+    (rule,) = declared(spec)
+    assert holds(rule, spec, table).all()
     balance = table["balance"].to_numpy().copy()
     balance[17] += 0.01
     broken = small_bank.changed(data, "visit", balance=balance).tables["visit"]
     # The row itself, and the one that follows from it.
-    assert (~holds(Balance(), spec, broken)).sum() == 2
+    assert (~holds(rule, spec, broken)).sum() == 2
 
 
 # --- properties -----------------------------------------------------------------------------------
@@ -251,9 +245,8 @@ def test_a_fresh_draw_is_as_near_as_real_samples_are(real: dict[str, Dataset]) -
     judge = card.measurements["c2st"]
     assert judge.low <= 0.5 <= judge.high
     lines = database_lines(card.as_dict(), DEFAULTS, decisive=True)
-    # Of 400 people some histories are too few to be sure of.
-    assert {one.name for one in lines if one.ruling != "PASS"} <= {"histories of visit"}
-    assert "FAIL" not in {one.ruling for one in lines}
+    assert {one.ruling for one in lines} <= {"PASS", "INFO"}
+    assert {"keys", "balances", "worst pair"} <= {one.name for one in lines if one.ruling == "PASS"}
     assert {one.model for one in card.utility} >= {"boosted trees", "linear"}
     assert card.unit == "person.id"
 
@@ -274,15 +267,14 @@ def test_shifted_gaps_are_found(real: dict[str, Dataset]) -> None:
     assert rulings["histories of visit"] == "FAIL"
 
 
-def test_an_orphan_fails_the_database_and_a_childless_world_its_structure(
-    real: dict[str, Dataset],
-) -> None:
-    fresh = small_bank.draw(700, 9)
-    owner = fresh.tables["visit"]["person"].to_numpy().copy()
-    owner[0] = -1
-    assert _rulings(real, small_bank.changed(fresh, "visit", person=owner))["keys"] == "FAIL"
+def test_orphans_broken_balances_and_too_few_children_fail(real: dict[str, Dataset]) -> None:
     few = small_bank.draw(700, 9, visits=3.0)
-    assert _rulings(real, few)["children"] == "FAIL"
+    owner = few.tables["visit"]["person"].to_numpy().copy()
+    owner[0] = -1
+    balance = few.tables["visit"]["balance"].to_numpy().copy()
+    balance[9] += 0.01
+    rulings = _rulings(real, small_bank.changed(few, "visit", person=owner, balance=balance))
+    assert {rulings[name] for name in ("keys", "balances", "children")} == {"FAIL"}
 
 
 def test_floors_do_not_know_who_made_the_sample(real: dict[str, Dataset]) -> None:
@@ -329,13 +321,10 @@ def test_a_target_is_named_by_table_and_column(real: dict[str, Dataset]) -> None
         target_of(base, "visit.kin")
 
 
-def test_the_card_is_deterministic_json(real: dict[str, Dataset]) -> None:
-    import json
-
-    fresh = small_bank.draw(300, 5)
+def test_the_card_is_deterministic_json() -> None:
+    samples = [small_bank.draw(size, seed) for seed, size in enumerate((150, 80, 60, 150), 20)]
     texts = [
-        json.dumps(evaluate_database(*real.values(), fresh, seed=3).as_dict(), allow_nan=False)
-        for _ in range(2)
+        json.dumps(evaluate_database(*samples, seed=3).as_dict(), allow_nan=False) for _ in range(2)
     ]
     assert texts[0] == texts[1]
     assert json.loads(texts[0])["kind"] == "database"
@@ -383,3 +372,17 @@ def test_on_the_czech_bank(real_data: Callable[[str], Path]) -> None:
         assert one.value < 1.2 * one.floor
     assert measured["c2st"].low <= 0.5 + (measured["c2st"].floor - 0.5)
     assert measured["integrity"].value == 1.0
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(banks(), banks(), banks(), banks())
+def test_any_database_is_measured_or_refused(
+    train: Dataset, holdout: Dataset, reference: Dataset, synthetic: Dataset
+) -> None:
+    """Joint accounts, transfers, hierarchies, orphans, repeated keys, nobody at all."""
+    others = (replace(one, schema=train.schema) for one in (holdout, reference, synthetic))
+    try:
+        card = evaluate_database(train, *others)
+    except SourceError:
+        return
+    json.dumps(card.as_dict(), allow_nan=False)

@@ -119,6 +119,14 @@ def test_the_worst_measure_speaks_for_a_tables_histories() -> None:
     assert "the time between events" in line.detail
 
 
+def test_too_few_entities_inform_and_never_clear() -> None:
+    found = card()
+    found["measurements"]["child_counts_holdout"] = held(0.12, 0.11, spread=0.08)
+    assert rulings(found)["children"] == "INFO"
+    found["measurements"]["child_counts_holdout"] = held(0.5, 0.11, spread=0.08)
+    assert rulings(found)["children"] == "FAIL"
+
+
 def test_a_pair_that_a_mean_would_hide_fails() -> None:
     found = card()
     found["measurements"]["two_hop_worst_holdout"] = held(0.3, 0.06, meaning="m; a.x × b.y")

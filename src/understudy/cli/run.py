@@ -7,6 +7,7 @@ FAIL, 4 on INCONCLUSIVE.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,12 +38,23 @@ if TYPE_CHECKING:
 
 
 def run(
-    data_or_plan: Annotated[str, typer.Argument(help="CSV, Parquet, `-`, or a plan.yaml.")],
+    data_or_plan: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, Parquet, a folder of either, a database (postgresql://..., .sqlite, "
+            ".duckdb), `-`, or a plan.yaml."
+        ),
+    ],
     no_dp: NoDp = False,
     epsilon: Epsilon = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Column that names whom to protect.")] = None,
-    rows: Annotated[int | None, typer.Option("-n", "--rows", help="Rows to make.")] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Column that names whom to protect; TABLE.COLUMN of a database."),
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option("-n", "--rows", help="Rows to make; of a database units.")
+    ] = None,
     balance: Balance = None,
     engine: Annotated[
         str, typer.Option(help="See `understudy engines`; `auto` lets them race (with --no-dp).")
@@ -53,6 +65,13 @@ def run(
     releases: Releases = None,
     seed: Seed = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME when not given.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="Database to write the rows to where they pass: postgresql://...?schema=NEW, or a "
+            ".sqlite or .duckdb file."
+        ),
+    ] = None,
     junit: Junit = None,
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Show the plan, do nothing.")
@@ -64,9 +83,11 @@ def run(
     json: Json = False,
 ) -> None:
     from understudy.cli.progress import shown
-    from understudy.data.files import table_name
+    from understudy.data.databases import is_database, parse_url
     from understudy.pipeline.costs import costs
+    from understudy.pipeline.delivering import deliver, folder_name, refuse_target
     from understudy.pipeline.run import execute
+    from understudy.pipeline.sourcing import streamed
     from understudy.release.white_box_lines import object_of
     from understudy.schema.plan import Engine, dump_plan, load_plan
 
@@ -79,30 +100,38 @@ def run(
     }
     if releases is not None:
         request["releases"] = object_of(releases)
+    if to is not None:
+        refuse_target(to)
     is_plan = data_or_plan.endswith((".yaml", ".yml")) and Path(data_or_plan).is_file()
+    path, racing = data_or_plan, Engine(name=engine)
     if is_plan:
-        if seconds is not None:
-            request["engine"] = _racing(load_plan(Path(data_or_plan)).engine, seconds)
-        plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request)
-    else:
-        source = Source(
-            path=data_or_plan, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
-        )
-        asked = Engine(name=engine)
-        more = {
-            **request,
-            "engine": asked if seconds is None else _racing(asked, seconds),
-            "unit": unit,
-        }
-        plan, data = _of_data(source, epsilon, no_dp, more)
-    if plan_only:
-        print(dump_plan(plan), end="")
-        print(costs(plan), end="")
-        return
-    folder = out or Path("runs") / table_name(Path(plan.source.path)).replace("-", "stdin")
-    with shown() as progress:
-        done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
-    finish(done, json, junit)
+        path, racing = (found := load_plan(Path(data_or_plan))).source.path, found.engine
+    if seconds is not None:
+        racing = _racing(racing, seconds)
+        request["engine"] = racing
+    folder = out or Path("runs") / folder_name(path)
+    with streamed(path, folder) as into:
+        if is_plan:
+            plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request, into)
+        else:
+            address = str(parse_url(path)) if is_database(path) else path
+            source = Source(
+                path=address, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
+            )
+            more = {**request, "engine": racing, "unit": unit}
+            plan, data = _of_data(path, source, epsilon, no_dp, more, into)
+        if plan_only:
+            print(dump_plan(plan), end="")
+            print(costs(plan), end="")
+            return
+        with shown() as progress:
+            done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
+    told = {}
+    if to is not None:
+        passed = done.verdict.ruling == "PASS"
+        kept = "nothing was written: the verdict keeps the rows back"
+        told["database"] = deliver(done.folder, to) if passed else kept
+    finish(done, json, junit, told)
 
 
 def _racing(engine: Engine, seconds: float) -> Engine:
@@ -119,7 +148,7 @@ def _racing(engine: Engine, seconds: float) -> Engine:
 
 
 def _of_plan(
-    path: Path, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+    path: Path, epsilon: float | None, no_dp: bool, request: dict[str, Any], into: Path | None
 ) -> tuple[Plan, Dataset]:
     """The plan in a file, with what the command line says on top of it."""
     from understudy.pipeline.planning import data_of, privacy_for
@@ -136,35 +165,35 @@ def _of_plan(
             plan.privacy.model_copy(update={"epsilon": epsilon}) if both else asked  # type: ignore[union-attr]
         )
     plan = plan.model_copy(update=changes)
-    return plan, data_of(plan)
+    return plan, data_of(plan, into)
 
 
 def _of_data(
-    source: Source, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+    path: str,
+    source: Source,
+    epsilon: float | None,
+    no_dp: bool,
+    request: dict[str, Any],
+    into: Path | None,
 ) -> tuple[Plan, Dataset]:
-    """The plan that inference makes of a table."""
+    """The plan that inference makes of a table or a database; `path` may hold a password."""
     from dataclasses import replace
 
     from understudy.data import read
-    from understudy.errors import EngineError
-    from understudy.pipeline.planning import plan_for, privacy_for
+    from understudy.pipeline.planning import plan_for, privacy_for, whole
 
     privacy = privacy_for(epsilon, no_dp)
     say_default(epsilon, no_dp)
     data = read(
-        source.path,
+        path,
         nulls=source.nulls,
         delimiter=source.delimiter,
         encoding=source.encoding,
         cell_by_cell=privacy.mode == "dp",
+        into=into,
     )
-    if len(data.schema.tables) > 1:
-        names = ", ".join(spec.name for spec in data.schema.tables)
-        raise EngineError(
-            f"this version generates one table at a time; {source.path} has {names}. Name a file."
-        )
     plan = plan_for(data, source.path, privacy=privacy, source=source, **request)
-    return plan, replace(data, schema=plan.data)
+    return plan, whole(replace(data, schema=plan.data), plan)
 
 
 def files_of(done: Run) -> dict[str, str]:
@@ -179,11 +208,13 @@ def files_of(done: Run) -> dict[str, str]:
     }
 
 
-def finish(done: Run, json: bool, junit: Path | None) -> None:
+def finish(
+    done: Run, json: bool, junit: Path | None, more: Mapping[str, str] | None = None
+) -> None:
     """Prints the verdict and exits with its code."""
     from understudy.cli.verdict import EXIT, print_json, print_verdict, write_junit
 
-    told = {} if junit is None else write_junit(junit, done.as_dict())
+    told = {**(more or {}), **({} if junit is None else write_junit(junit, done.as_dict()))}
     if json:
         print_json({"folder": str(done.folder), **done.as_dict()})
     else:

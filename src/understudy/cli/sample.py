@@ -12,7 +12,14 @@ from understudy.cli.options import Balance, Json, Seed, Threads, parse_balance, 
 
 def sample(
     model: Annotated[Path, typer.Argument(help="Folder of a model or of a run.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="CSV or Parquet file.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--out",
+            help="CSV or Parquet file; of a database a folder, a URL or a .sqlite or .duckdb file.",
+        ),
+    ],
     rows: Annotated[int, typer.Option("-n", "--rows", help="Rows to make.")] = 1000,
     where: Annotated[
         str | None, typer.Option(help="SQL: comparisons, IN, BETWEEN, IS [NOT] NULL, AND.")
@@ -30,8 +37,10 @@ def sample(
     made = load(model).sample(
         rows, where=where, balance=parse_balance(balance), seed=seed, workers=threads
     )
-    write(made, out)
+    place = str(write(made, out))
     if json:
-        print_json({"file": str(out), "rows": made.num_rows, "columns": made.table.column_names})
+        columns = {name: table.column_names for name, table in made.tables.items()}
+        shown = next(iter(columns.values())) if len(columns) == 1 else columns
+        print_json({"file": place, "rows": made.num_rows, "columns": shown})
     else:
-        print(f"{out}: {made.num_rows:,} rows. They were not audited; a run's own rows are.")
+        print(f"{place}: {made.num_rows:,} rows. They were not audited; a run's own rows are.")

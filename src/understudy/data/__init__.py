@@ -10,7 +10,7 @@ from understudy.data.databases import is_database, parse_url, read_tables
 from understudy.data.dataset import Dataset
 from understudy.data.files import read_path
 from understudy.data.frames import from_frame, like
-from understudy.data.inference import coerce, infer
+from understudy.data.inference import coerce, infer, with_clocks
 from understudy.data.inspection import Inspection, inspect
 from understudy.data.splitting import Split, split
 from understudy.data.writing import write
@@ -63,7 +63,7 @@ def read(
     else:
         tables = _tables(source, name, nulls, delimiter, encoding, declared, cell_by_cell)
     if schema is None:
-        schema = found or infer(tables)
+        schema = infer(tables) if found is None else with_clocks(found, tables)
     elif len(schema.tables) == 1 and len(tables) == 1:
         tables = {schema.table().name: next(iter(tables.values()))}
     for spec in schema.tables:

@@ -50,13 +50,18 @@ def infer(tables: Mapping[str, pa.Table]) -> Schema:
         name: Table(name=name, columns=tuple(infer_column(n, table[n]) for n in table.column_names))
         for name, table in tables.items()
     }
-    keyed = with_keys(found, tables)
-    pointed = {key.table for spec in keyed for key in spec.foreign_keys if key.table != spec.name}
+    return with_clocks(Schema(tables=with_keys(found, tables)), tables)
+
+
+def with_clocks(schema: Schema, tables: Mapping[str, pa.Table]) -> Schema:
+    """`schema` with what orders the events of every table of histories."""
+    specs = schema.tables
+    pointed = {key.table for spec in specs for key in spec.foreign_keys if key.table != spec.name}
     ordered = (
         spec.model_copy(update={"order_by": clock(spec, tables, spec.name in pointed)})
-        for spec in keyed
+        for spec in specs
     )
-    return Schema(tables=tuple(ordered))
+    return schema.model_copy(update={"tables": tuple(ordered)})
 
 
 def coerce(table: pa.Table, spec: Table, *, alone: bool = False) -> pa.Table:

@@ -96,7 +96,7 @@ def inspect(dataset: Dataset) -> Inspection:
         rows=rows,
         strategy=strategy,
         why=why,
-        engine="tree" if strategy == "flat" else "none yet",
+        engine="tree" if strategy == "flat" else "relational",
         privacy=_privacy(dataset),
         identifiers=tuple(
             f"{spec.name}.{c.name} ({c.form}): {c.why}"

@@ -175,7 +175,9 @@ def _learn_grid(ask: _Asked, column: Column, type: pa.DataType, known: Known) ->
     line = known.line or _line(ask, lines_of(column, type))
     span = _span(ask, line, known)
     if span is None:
-        unknown = GridAxis(column.name, line, np.zeros(0, np.int64), 0, True)
+        # Nothing stands out: missing where that is allowed, else nought.
+        starts = np.zeros(0 if column.nullable else 1, np.int64)
+        unknown = GridAxis(column.name, line, starts, 0, column.nullable)
         parts = [part for part in ("counts", "finer counts") if ask.has(part)]
         totals = [ask.counts(part, unknown) for part in parts]
         return Binned(unknown, totals[-1], np.full(1, ask.sigma(parts[-1]) ** 2))

@@ -37,6 +37,8 @@ def costs(plan: Plan) -> str:
             f"delta {delta:g} is assumed here; the run takes one over ten times the number of units"
         )
         lines.append(f"number of units: {_told(Laplace(1 / (COUNT_SHARE * wanted.epsilon)))}")
+    if len(plan.data.tables) > 1:
+        return "".join(f"# {line}\n" for line in [*lines, *_database(plan), "nothing was spent"])
     options = {} if plan.engine.name == AUTO else plan.engine.options
     engine = configured(engine_of(plan), options, target=plan.target)
     most = max(rows_of(wanted.rows_per_unit, spec.name) for spec in plan.data.tables)
@@ -53,6 +55,19 @@ def costs(plan: Plan) -> str:
         lines.append(rest)
     lines.append("nothing was spent")
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _database(plan: Plan) -> list[str]:
+    """How the budget is shared by the tables of a database."""
+    from understudy.synthesizers.relational.private.learning import weights_of
+
+    weights = weights_of(plan.data)
+    whole = sum(weights.values())
+    bounds = "how many rows of a unit are learnt from, in each table that the plan does not say"
+    shares = [
+        f"table {name}: {weight / whole:.0%} of 1/sigma^2" for name, weight in weights.items()
+    ]
+    return [f"first bought: {bounds}", *shares]
 
 
 def prices(plan: Plan) -> str:

@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 
 from understudy.data import Dataset
 from understudy.errors import RunFolderError
+from understudy.release.bundle import file_name
 from understudy.release.thresholds import DEFAULTS, Thresholds
 from understudy.schema import Schema
 from understudy.schema.plan import load_plan
+
+__all__ = ["contents_of", "file_name", "rows_of", "stored_rows", "thresholds_of"]
 
 
 def contents_of(folder: Path) -> dict[str, Any]:
@@ -39,8 +42,15 @@ def thresholds_of(folder: Path) -> Thresholds:
 
 def rows_of(folder: Path) -> Dataset:
     """The synthetic rows of a run."""
-    schema = Schema.model_validate(contents_of(folder)["schema"])
-    path = Path(folder) / "synthetic" / f"{schema.table().name}.parquet"
-    if not path.is_file():
-        raise RunFolderError(f"{folder} holds no synthetic rows ({path.name} is not there).")
-    return Dataset.single(schema, pq.ParquetFile(path).read())
+    return stored_rows(folder, Schema.model_validate(contents_of(folder)["schema"]))
+
+
+def stored_rows(folder: Path, schema: Schema) -> Dataset:
+    """The rows that a run wrote, table by table."""
+    found = {}
+    for spec in schema.tables:
+        path = Path(folder) / "synthetic" / f"{file_name(spec.name)}.parquet"
+        if not path.is_file():
+            raise RunFolderError(f"{folder} holds no synthetic rows ({path.name} is not there).")
+        found[spec.name] = pq.ParquetFile(path).read()
+    return Dataset(schema, found)

@@ -32,7 +32,8 @@ def fit_model(
 
     Under a budget a fit that dies has spent what it asked: there is no run folder to go on from.
     """
-    name = resolve(engine, private=isinstance(privacy, DifferentialPrivacy))
+    private_fit = isinstance(privacy, DifferentialPrivacy)
+    name = resolve(engine, private=private_fit, tables=len(data.schema.tables))
     if name == AUTO:
         common: dict[str, Any] = {"target": target, "seed": seed, "workers": workers}
         name = race(data, Rules(), **common, progress=progress).winner

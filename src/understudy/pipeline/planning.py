@@ -10,14 +10,15 @@ from typing import Any
 from understudy.contracts import Released
 from understudy.data import Dataset, read
 from understudy.data.integrity import check_integrity, check_shape, mend
+from understudy.data.ownership import ownership
 from understudy.data.roles import proposed_roles
-from understudy.errors import ColumnError, ConditionError, EngineError, PlanError, suggest
+from understudy.errors import ColumnError, ConditionError, PlanError, suggest
 from understudy.pipeline.private import as_private
 from understudy.pipeline.race import Rules
 from understudy.privacy.budget import Budget
 from understudy.privacy.spending import DELTA
 from understudy.release.gate import DEFAULTS, Thresholds
-from understudy.schema import Identifier, Schema, parse_unit
+from understudy.schema import Column, Identifier, Schema, parse_unit
 from understudy.schema.plan import (
     DifferentialPrivacy,
     Engine,
@@ -94,8 +95,9 @@ def with_unit(schema: Schema, text: str) -> Schema:
     return changed.model_copy(update={"unit": unit})
 
 
-def data_of(plan: Plan) -> Dataset:
-    """Reads what a plan names, as it says; under a budget cell by cell.
+def data_of(plan: Plan, into: Path | None = None) -> Dataset:
+    """Reads what a plan names, as it says; under a budget cell by cell. A database's rows are
+    streamed to the folder `into`.
 
     A database has to hold together, its orphans mended as the plan says; under a budget nobody may
     tell.
@@ -111,8 +113,15 @@ def data_of(plan: Plan) -> Dataset:
         encoding=source.encoding,
         schema=plan.data,
         cell_by_cell=private,
+        into=into,
     )
-    if private or len(data.tables) == 1:
+    return whole(data, plan)
+
+
+def whole(data: Dataset, plan: Plan) -> Dataset:
+    """A database that holds together, its orphans mended as the plan says; under a budget as it is,
+    since nobody may tell. Raises `SourceError` for keys that do not hold."""
+    if isinstance(plan.privacy, DifferentialPrivacy) or len(data.tables) == 1:
         return data
     data, _ = mend(data)
     check_integrity(data)
@@ -126,7 +135,11 @@ def seed_of(plan: Path) -> int | None:
 
 def engine_of(plan: Plan) -> str:
     """The engine's name; `auto` where engines are to race."""
-    return resolve(plan.engine.name, private=isinstance(plan.privacy, DifferentialPrivacy))
+    return resolve(
+        plan.engine.name,
+        private=isinstance(plan.privacy, DifferentialPrivacy),
+        tables=len(plan.data.tables),
+    )
 
 
 def check(plan: Plan, data: Dataset) -> Thresholds:
@@ -137,22 +150,9 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
             "guarantee, or write `privacy: {mode: dp, epsilon: 1}` into it."
         )
     if len(data.schema.tables) > 1:
-        names = ", ".join(spec.name for spec in data.schema.tables)
-        raise EngineError(
-            f"this version generates one table at a time; the data has {names}. Name one file."
-        )
-    spec = data.schema.table()
-    if plan.target is not None:
-        column = spec.column(plan.target)
-        if column.kind in ("identifier", "text"):
-            raise ColumnError(
-                f"column {plan.target!r} is {column.kind} ({column.why or 'by its kind'}) and "
-                "cannot be the target. Name a column to predict, or change its kind in the plan."
-            )
-    for name, shares in (plan.balance or {}).items():
-        spec.column(name)
-        if not isinstance(plan.privacy, DifferentialPrivacy):
-            _check_levels(data, name, shares)
+        _check_database(plan, data)
+    else:
+        _check_table(plan, data)
     name = engine_of(plan)
     if plan.engine.name == AUTO:
         Rules.of(plan.engine.options)
@@ -165,11 +165,50 @@ def check(plan: Plan, data: Dataset) -> Thresholds:
     return Thresholds(**plan.bounds) if plan.bounds else DEFAULTS
 
 
+def _check_table(plan: Plan, data: Dataset) -> None:
+    spec = data.schema.table()
+    if plan.target is not None:
+        _check_target(spec.column(plan.target))
+    for name, shares in (plan.balance or {}).items():
+        spec.column(name)
+        if not isinstance(plan.privacy, DifferentialPrivacy):
+            _check_levels(data, name, shares)
+
+
+def _check_database(plan: Plan, data: Dataset) -> None:
+    """A unit that every table belongs to, a target of one table, no shares of levels."""
+    ownership(data.schema)
+    if plan.balance:
+        raise ConditionError(
+            "shares (--balance) speak of one table, and the data has several. Leave them out, and "
+            "select from the result."
+        )
+    if plan.target is None:
+        return
+    table, dot, column = plan.target.rpartition(".")
+    if not dot:
+        names = [
+            f"{t.name}.{plan.target}" for t in data.schema.tables if plan.target in t.column_names
+        ]
+        hint = f" Did you mean {' or '.join(names)}?" if names else ""
+        raise ColumnError(f"the target of a database is TABLE.COLUMN, found {plan.target!r}.{hint}")
+    _check_target(data.schema.table(table).column(column))
+
+
+def _check_target(column: Column) -> None:
+    if column.kind in ("identifier", "text"):
+        raise ColumnError(
+            f"column {column.name!r} is {column.kind} ({column.why or 'by its kind'}) and cannot "
+            "be the target. Name a column to predict, or change its kind in the plan."
+        )
+
+
 def _check_engine(name: str, plan: Plan, data: Dataset) -> None:
     """What the engine cannot do is refused before anything is spent."""
     options = {} if plan.engine.name == AUTO else plan.engine.options
     engine = configured(name, options, target=plan.target)
-    if isinstance(plan.privacy, DifferentialPrivacy) and hasattr(engine, "plan"):
+    single = len(data.schema.tables) == 1
+    if isinstance(plan.privacy, DifferentialPrivacy) and single and hasattr(engine, "plan"):
         types = data.table.schema.remove_metadata()
         engine.plan(plan.data, Budget(plan.privacy.epsilon, DELTA), types=types)
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from understudy.data import Dataset
 from understudy.runtime.random import stream
+from understudy.schema import Schema
+from understudy.schema.plan import Plan
 
 
 def unbalanced(synthetic: Dataset, source: Dataset, seed: int) -> Dataset:
@@ -24,16 +27,65 @@ def unbalanced(synthetic: Dataset, source: Dataset, seed: int) -> Dataset:
     return source.with_table(synthetic.table.drop_columns(extra).take(pa.array(rows)))
 
 
-def apart_from_real(table: pa.Table, source: Dataset, seed: int) -> pa.Table:
-    """Remakes identifiers that chance made equal to one of a person the engine never saw."""
+def apart_from_real(made: Dataset, source: Dataset, seed: int) -> Dataset:
+    """Remakes identifiers that chance made equal to one of a person the engine never saw.
+
+    Keys that point at a remade one follow it; reference tables keep theirs.
+    """
     from understudy.encoding import identifiers
 
-    for column in source.schema.table().of_kind("identifier"):
-        made, real = table[column.name], source.table[column.name]
-        fresh = identifiers.apart(column, made, real, stream(seed, "apart", column.name))
-        place = table.column_names.index(column.name)
-        table = table.set_column(place, table.schema.field(place), fresh)
-    return table
+    tables = dict(made.tables)
+    pointing = {
+        (spec.name, name)
+        for spec in source.schema.tables
+        for key in spec.foreign_keys
+        for name in key.columns
+    }
+    for spec in source.schema.tables:
+        for column in spec.of_kind("identifier"):
+            if (spec.name, column.name) in pointing or spec.role == "reference":
+                continue
+            before, real = tables[spec.name][column.name], source.tables[spec.name][column.name]
+            rng = stream(seed, "apart", spec.name, column.name)
+            fresh = identifiers.apart(column, before, real, rng)
+            tables[spec.name] = _with(tables[spec.name], column.name, fresh)
+            _follow(tables, source.schema, (spec.name, column.name), before, fresh)
+    return Dataset(made.schema, tables)
+
+
+def _follow(
+    tables: dict[str, pa.Table],
+    schema: Schema,
+    remade: tuple[str, str],
+    before: pa.ChunkedArray,
+    fresh: pa.Array,
+) -> None:
+    """Gives every key that points at the column `remade` its new values, and theirs in turn."""
+    if before.combine_chunks().equals(fresh):
+        return
+    for spec in schema.tables:
+        for key in spec.foreign_keys:
+            for name, target in zip(key.columns, key.references, strict=True):
+                if (key.table, target) != remade:
+                    continue
+                old = tables[spec.name][name]
+                at = pc.index_in(old, value_set=before.combine_chunks())
+                new = pc.if_else(at.is_valid(), fresh.take(at.combine_chunks()), old)
+                tables[spec.name] = _with(tables[spec.name], name, new)
+                _follow(tables, schema, (spec.name, name), old, new.combine_chunks())
+
+
+def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    place = table.column_names.index(name)
+    return table.set_column(place, table.schema.field(place), column)
+
+
+def name_of(data: Dataset, plan: Plan) -> str:
+    """What a report calls the data: a table by its name, a database by its folder's or its own."""
+    if len(data.schema.tables) == 1:
+        return data.schema.table().name
+    path = plan.source.path.partition("?")[0].rstrip("/")
+    return path.rpartition("/")[2] or "database"
 
 
 def fingerprint(data: Dataset) -> str:
@@ -50,7 +102,8 @@ def fingerprint(data: Dataset) -> str:
 
 
 def preview(synthetic: Dataset) -> dict[str, Any]:
-    """The first ten rows, as text."""
-    head = synthetic.table.slice(0, 10)
+    """The first ten rows, as text; of a database those of its largest table."""
+    largest = max(synthetic.tables, key=lambda name: synthetic.tables[name].num_rows)
+    head = synthetic.tables[largest].slice(0, 10)
     rows = [["" if v is None else str(v) for v in row.values()] for row in head.to_pylist()]
     return {"columns": head.column_names, "rows": rows}

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 import understudy
 from understudy.contracts import Inspectable, Line, Verdict
 from understudy.data import Dataset, Split, alone, split
 from understudy.data.splitting import SHARES
 from understudy.data.writing import write_table
 from understudy.pipeline import private
+from understudy.pipeline.finished import file_name, stored_rows
 from understudy.pipeline.planning import check, engine_of, seed_of
 from understudy.pipeline.race import Rules, by_rule, race
-from understudy.pipeline.rows import apart_from_real, fingerprint, preview, unbalanced
+from understudy.pipeline.rows import apart_from_real, fingerprint, name_of, preview, unbalanced
 from understudy.pipeline.store import DATABASE, RunStore
 from understudy.release.gate import Thresholds, decide
 from understudy.runtime.parallel import one_thread
@@ -89,7 +88,7 @@ def execute(
         if parts is None:
             parts = split(data, seed=store.coins, alone=True)
         journey = Journey(plan, data, store, thresholds, progress, workers, by_plan)
-        title = title or f"{data.schema.table().name}, synthetic"
+        title = title or f"{name_of(data, plan)}, synthetic"
         with one_thread():
             return journey.go(parts, content, title, notes)
     finally:
@@ -113,6 +112,11 @@ class Journey:
         return self.plan.seed or 0
 
     @property
+    def several(self) -> bool:
+        """Whether the data is a database of several tables."""
+        return len(self.data.schema.tables) > 1
+
+    @property
     def budget(self) -> DifferentialPrivacy | None:
         """What the run may spend, or None when it runs without differential privacy."""
         return self.plan.privacy if isinstance(self.plan.privacy, DifferentialPrivacy) else None
@@ -123,7 +127,9 @@ class Journey:
         self.store.once("fit", lambda: self._fit(parts))
         self.store.once("sample", self._sample)
         synthetic = self._synthetic()
-        nominal = unbalanced(synthetic, self.data, self.seed)
+        nominal = synthetic
+        if not self.several:
+            nominal = unbalanced(synthetic, self.data, self.seed)
         self.store.once("evaluate", lambda: self._evaluate(parts, nominal))
         self.store.once("attack", lambda: self._attack(parts, nominal))
         self.store.once("decide", lambda: self._decide(nominal))
@@ -198,22 +204,21 @@ class Journey:
             seed=self.seed,
             workers=self.workers,
         )
-        table = made.table
         if self.budget is None:
-            table = apart_from_real(table, self.data, self.seed)
-        name = self.data.schema.table().name
-        write_table(table, self.store.folder / "synthetic" / f"{name}.parquet")
+            made = apart_from_real(made, self.data, self.seed)
+        for name, table in made.tables.items():
+            write_table(table, self.store.folder / "synthetic" / f"{file_name(name)}.parquet")
         self.store.write_json("work/schema.json", made.schema.model_dump(mode="json"))
 
     def _synthetic(self) -> Dataset:
         schema = Schema.model_validate(self.store.read_json("work/schema.json"))
-        path = self.store.folder / "synthetic" / f"{schema.table().name}.parquet"
-        return Dataset.single(schema, pq.ParquetFile(path).read())
+        return stored_rows(self.store.folder, schema)
 
     def _evaluate(self, parts: Split, synthetic: Dataset) -> None:
-        from understudy.evaluation import evaluate
+        from understudy.evaluation import evaluate, evaluate_database
 
-        card = evaluate(
+        measure = evaluate_database if self.several else evaluate
+        card = measure(
             parts.train,
             parts.holdout,
             parts.reference,
@@ -231,17 +236,14 @@ class Journey:
         return (stated["epsilon"], stated["delta"]) if stated else None
 
     def _attack(self, parts: Split, synthetic: Dataset) -> None:
-        from understudy.attacks import attack
+        from understudy.attacks import attack, attack_database
 
-        battery = attack(
-            parts.train,
-            parts.holdout,
-            parts.reference,
-            synthetic,
-            model=self._inspected(),
-            seed=self.seed,
-            progress=self.progress,
-        )
+        samples = (parts.train, parts.holdout, parts.reference, synthetic)
+        if self.several:
+            battery = attack_database(*samples, seed=self.seed, progress=self.progress)
+        else:
+            model = self._inspected()
+            battery = attack(*samples, model=model, seed=self.seed, progress=self.progress)
         self.store.write_json("work/battery.json", battery.as_dict())
         shown = battery.leaked.as_dict() if battery.leaked is not None else {}
         self.store.write_json(LEAKED, shown)
@@ -279,7 +281,7 @@ class Journey:
         config = {**model.get_params(), "target": self.plan.target}  # type: ignore[attr-defined]
         config = {k: v for k, v in config.items() if k not in ("seed", "workers")}
         source = self.data
-        return {
+        found = {
             "format": 1,
             "title": title,
             "created": self.store.created,
@@ -290,9 +292,10 @@ class Journey:
             "releases": self.plan.releases,
             "privacy": self.store.read_json("work/privacy.json"),
             "source": {
-                "name": source.schema.table().name,
+                "name": name_of(source, self.plan),
+                "tables": len(source.tables),
                 "rows": source.num_rows,
-                "columns": len(source.table.column_names),
+                "columns": sum(table.num_columns for table in source.tables.values()),
                 "fingerprint": content,
             },
             "schema": synthetic.schema.model_dump(mode="json"),
@@ -301,6 +304,11 @@ class Journey:
             "preview": preview(synthetic),
             "notes": list(notes),
         }
+        if self.several:
+            from understudy.release.database_contents import database_contents
+
+            found["database"] = database_contents(parts.train, synthetic, seed=self.seed)
+        return found
 
     def _report(self, contents: dict[str, Any]) -> None:
         from understudy.release.report import render

@@ -71,7 +71,7 @@ def _fill(
 ) -> list[str]:
     files, drawn = [], []
     for table in rows:
-        path = folder / "data" / f"{_file_name(table.name)}.parquet"
+        path = folder / "data" / f"{file_name(table.name)}.parquet"
         count = _write(path, table)
         files.append(describe_file(path, folder, count))
         drawn += profile(_dataset(path, table.name, run))
@@ -128,7 +128,7 @@ def _dataset(path: Path, name: str, run: Mapping[str, Any]) -> Dataset:
     return Dataset.single(Schema(tables=(alone,)), pq.read_table(path))
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """A table's name as a file's: a name may hold anything, a file's may not leave the folder."""
     kept = "".join(sign if sign.isalnum() or sign in "-_. " else "_" for sign in name).strip(". ")
     return kept or "table"

@@ -92,17 +92,23 @@ def _exact(name: str, checks: Sequence[Mapping[str, Any]], kept: str, what: str)
 
 
 def _near(name: str, said: str, found: Mapping[str, Any], bounds: Thresholds) -> Line:
+    """Undecided where the bound lies inside the interval and there were entities enough to settle
+    it; where the interval is wider than the way from floor to bound, the line informs.
+    """
     value, low, high, floor = (number(found, key) for key in ("value", "low", "high", "floor"))
     if value is None or low is None or high is None or floor is None:
         detail = f"{said} could not be compared with held-out entities."
         return Line(name, "INCONCLUSIVE", detail, "fidelity")
-    bound = _bound(floor, bounds)
+    bound = max(bounds.relational_ratio * floor, bounds.relational_least)
     detail = (
         f"{said}: {compact(value)} [{compact(low)}, {compact(high)}] away from held-out entities, "
-        f"where training entities are {compact(floor)} away; the bound is {compact(bound)}."
+        f"where training entities are {compact(floor)} away; the bound is {compact(bound)}"
     )
     ruling = against(low, high, bound)
-    return Line(name, ruling, detail, "fidelity", value, low, high, bound, floor)
+    if ruling == "INCONCLUSIVE" and high - low > bound - floor:
+        ruling = "INFO"
+        detail += f", and {found['n']:,} held-out entities are too few to decide it"
+    return Line(name, ruling, f"{detail}.", "fidelity", value, low, high, bound, floor)
 
 
 def _worst(measured: Mapping[str, Any], bounds: Thresholds) -> list[Line]:
@@ -128,12 +134,8 @@ def _worst(measured: Mapping[str, Any], bounds: Thresholds) -> list[Line]:
     ]
 
 
-def _bound(floor: float, bounds: Thresholds) -> float:
-    return max(bounds.relational_ratio * floor, bounds.relational_least)
-
-
 def _histories(one: Mapping[str, Any], bounds: Thresholds) -> Line:
-    """The measure that stands worst against its bound speaks for the table's histories."""
+    """Of the measures that could be decided, the one worst against its bound speaks for all."""
     name, table = f"histories of {one['table']}", one["table"]
     measured = one.get("measurements") or {}
     found = {
@@ -149,7 +151,7 @@ def _histories(one: Mapping[str, Any], bounds: Thresholds) -> Line:
         _near(name, f"The worst of {len(found)} things in histories of {table}, {said}", x, bounds)
         for said, x in found.items()
     ]
-    severity = {"FAIL": 2, "INCONCLUSIVE": 1, "PASS": 0}
+    severity = {"FAIL": 3, "INCONCLUSIVE": 2, "PASS": 1, "INFO": 0}
     return max(
         lines, key=lambda line: (severity[line.ruling], (line.value or 0.0) / (line.bound or 1.0))
     )

@@ -15,7 +15,7 @@ from understudy.data.dataset import Dataset
 from understudy.encoding.constraints import duplicates, violations
 from understudy.encoding.constraints.checks import describe
 from understudy.errors import UserError
-from understudy.schema import Category, Column, Identifier, Number, Table, Text
+from understudy.schema import Category, Column, Identifier, Number, Schema, Table, Text
 
 
 def check(synthetic: Dataset, real: Dataset, *, private: bool = False) -> dict[str, Any]:
@@ -33,18 +33,35 @@ def check(synthetic: Dataset, real: Dataset, *, private: bool = False) -> dict[s
             problems.append(f"table {spec.name!r} is missing")
             continue
         source = real.tables[spec.name]
-        found = _Findings(spec, synthetic.tables[spec.name], source, private)
+        known = _public_keys(spec, real.schema)
+        found = _Findings(spec, synthetic.tables[spec.name], source, private, known)
         found.look()
         problems += [where + problem for problem in found.problems]
         checked += [where + said for said in found.checked]
     return {"rows": synthetic.num_rows, "problems": problems, "checked": checked}
 
 
+def _public_keys(spec: Table, schema: Schema) -> frozenset[str]:
+    """Identifiers that may be real: those of reference tables, and keys that point at them."""
+    lookups = {table.name for table in schema.tables if table.role == "reference"}
+    if spec.name in lookups:
+        return frozenset(spec.column_names)
+    return frozenset(n for key in spec.foreign_keys if key.table in lookups for n in key.columns)
+
+
 class _Findings:
     """What was found in one table, collected check by check."""
 
-    def __init__(self, spec: Table, synthetic: pa.Table, real: pa.Table, private: bool) -> None:
+    def __init__(
+        self,
+        spec: Table,
+        synthetic: pa.Table,
+        real: pa.Table,
+        private: bool,
+        public: frozenset[str],
+    ) -> None:
         self.spec, self.synthetic, self.real, self.private = spec, synthetic, real, private
+        self.public = public
         self.problems: list[str] = []
         self.checked: list[str] = []
 
@@ -88,7 +105,7 @@ class _Findings:
                 self._levels(column, ours, theirs)
             case Number():
                 self._range(column, ours, theirs)
-            case Identifier() if not self.private:
+            case Identifier() if not self.private and column.name not in self.public:
                 self._identifiers(column.name, ours, theirs)
 
     def _levels(self, column: Category, ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> None:

@@ -4,7 +4,8 @@
     arrays.safetensors   NumPy arrays; the Arrow types as a serialised schema
     values.parquet       one row; a list column for each Arrow array
 
-Only classes that the reader names are ever built, by their own constructors. Fields whose names
+Only classes that the reader names are ever built, by their own constructors (or their `from_json`,
+where they have `to_json` and `tables`). Fields whose names
 begin with an underscore are caches and stay behind.
 """
 
@@ -27,8 +28,11 @@ from understudy.errors import FormatError
 STAMP = "INTERNAL: this model holds values of training rows. It must not leave with the data."
 
 
-def save(tree: Any, folder: Path, card: Mapping[str, Any]) -> None:
-    """Writes `folder` as a whole or not at all; `card` (with its "format") goes into the JSON."""
+def save(tree: Any, folder: Path, card: Mapping[str, Any], *, internal: bool = True) -> None:
+    """Writes `folder` as a whole or not at all; `card` (with its "format") goes into the JSON.
+
+    `internal` models hold values of training rows and say so.
+    """
     from safetensors.numpy import save_file
 
     writer = _Writer()
@@ -40,12 +44,14 @@ def save(tree: Any, folder: Path, card: Mapping[str, Any]) -> None:
         arrays["types"] = np.frombuffer(types.serialize(), np.uint8)
         save_file(arrays, building / "arrays.safetensors")
         pq.write_table(_one_row(writer.values), building / "values.parquet")
-        text = json.dumps({**card, "stamp": STAMP, "tree": root}, ensure_ascii=False)
+        stamp = {"stamp": STAMP} if internal else {}
+        text = json.dumps({**card, **stamp, "tree": root}, ensure_ascii=False)
         (building / "model.json").write_text(text)
 
 
 def load(folder: Path, classes: Sequence[type], newest: int) -> tuple[Any, dict[str, Any]]:
     """The tree that `save` wrote and its card; `FormatError` if damaged or newer than `newest`."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
@@ -64,7 +70,14 @@ def load(folder: Path, classes: Sequence[type], newest: int) -> tuple[Any, dict[
             pa.ipc.read_schema(pa.py_buffer(arrays.pop("types").tobytes())),
         )
         return reader.back(card.pop("tree")), card
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        pa.ArrowException,
+        SafetensorError,
+    ) as error:
         raise FormatError(f"the model in {folder} is damaged: {error}") from error
 
 
@@ -104,6 +117,9 @@ class _Writer:
                 return {"tuple": [self.out(item) for item in thing]}
             case BaseModel():
                 return {"is": type(thing).__name__, "model": thing.model_dump(mode="json")}
+        if hasattr(thing, "to_json"):
+            tables = {name: self.out(table) for name, table in thing.tables().items()}
+            return {"is": type(thing).__name__, "json": thing.to_json(), "tables": tables}
         if is_dataclass(thing):
             kept = {
                 f.name: self.out(getattr(thing, f.name))
@@ -136,7 +152,9 @@ class _Reader:
             case {"chunked": whole}:
                 return pa.chunked_array([self.back(whole)])
             case {"values": place, "of": kind}:
-                return self.values[str(place)].chunk(0).values.cast(self.back(kind))
+                found, wanted = self.values[str(place)].chunk(0).values, self.back(kind)
+                nothing = pa.types.is_null(wanted)
+                return pa.nulls(len(found)) if nothing else found.cast(wanted)
             case {"table": columns, "as": schema}:
                 return pa.table([self.back(c) for c in columns], schema=self.back(schema))
             case {"map": pairs}:
@@ -147,6 +165,9 @@ class _Reader:
                 return tuple(self.back(item) for item in items)
             case {"is": name, "model": content}:
                 return self.classes[name](**content)
+            case {"is": name, "json": content, "tables": tables}:
+                known: Any = self.classes[name]
+                return known.from_json(content, {k: self.back(t) for k, t in tables.items()})
             case {"is": name, "fields": content}:
                 return self.classes[name](**{k: self.back(v) for k, v in content.items()})
         return card

@@ -47,6 +47,9 @@ SIMPLE = [
     "day >= '2020-01-02'",
     "day <= DATE '2020-01-02'",
     "s IN ('a', 'b')",
+    "s = 'a' OR (s = 'b' OR s = 'a')",
+    "i IN (0, 1, 2, -1)",
+    "s = 'b'",
     "(i >= 0) AND ((i <= 3) AND s IN ('a', 'b', 'it''s'))",
 ]
 """Conditions that are wholly said by rules."""
@@ -125,7 +128,19 @@ def test_checks_as_postgres_spells_them(check: str, same: str) -> None:
 
 @pytest.mark.parametrize(
     "check",
-    ["length(s) > 1", "i % 2 = 0", "NOT i > 0", "i > 0 OR j > 0", "i::text > '5'", "x <= i", "~~~"],
+    [
+        "length(s) > 1",
+        "i % 2 = 0",
+        "NOT i > 0",
+        "i > 0 OR j > 0",
+        "s = 'a' OR i = 1",
+        "i <= 9007199254740993",
+        "i IN (1, 2.5)",
+        "d IN (1, 2)",
+        "i::text > '5'",
+        "x <= i",
+        "~~~",
+    ],
 )
 def test_what_cannot_be_said_is_left_to_the_database(check: str) -> None:
     assert translate((check,), COLUMNS, ROWS.schema, "postgres") == (COLUMNS, ())

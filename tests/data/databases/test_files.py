@@ -85,6 +85,30 @@ def test_broken_rules_are_counted(tmp_path: Path, name: str) -> None:
         write(Dataset.single(PEOPLE, missing), tmp_path / name)
 
 
+def test_text_that_engines_leave_empty_is_empty_where_it_has_to_be_there(
+    postgres: Server, tmp_path: Path
+) -> None:
+    postgres.run(
+        "CREATE SCHEMA notes",
+        """CREATE TABLE notes.n (note text NOT NULL, doc jsonb NOT NULL, tags text[] NOT NULL,
+           raw bytea NOT NULL, maybe json, x int)""",
+        """INSERT INTO notes.n SELECT 'a note of more than five words, number ' || g, '{"a": 1}',
+           ARRAY['a'], '\\x01', '[]', g % 3 FROM generate_series(1, 50) g""",
+    )
+    found = read(postgres.url(schema="notes"))
+    texts = [c.name for c in found.schema.table().of_kind("text")]
+    assert texts == ["note", "doc", "tags", "raw", "maybe"]
+    table = found.table
+    for name in texts:
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.nulls(50, pa.string()))
+    for target in (postgres.url(schema="blank"), tmp_path / "t.duckdb", tmp_path / "t.sqlite"):
+        write(Dataset.single(found.schema, table), target)
+        assert read(target).num_rows == 50
+    query = "SELECT DISTINCT note, doc::text, tags::text, raw::text, maybe::text FROM blank.n"
+    assert postgres.rows(query) == [("", "{}", "{}", "\\x", None)]
+
+
 @pytest.mark.parametrize("name", ["p.sqlite", "p.duckdb"])
 def test_tables_that_point_round_a_circle(tmp_path: Path, name: str) -> None:
     def table(name: str, other: str) -> Table:

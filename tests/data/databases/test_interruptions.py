@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -107,6 +108,31 @@ def test_a_server_that_goes_away_leaves_nothing(
             read_database(secret, tmp_path / "into")
         assert "geheim" not in str(caught.value)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write_batch(self, _: pa.RecordBatch) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    postgres.run(
+        "CREATE SCHEMA filling", "CREATE TABLE filling.t AS SELECT generate_series(1, 99999) x"
+    )
+    monkeypatch.setattr(pa.ipc, "new_file", Full)
+    with pytest.raises(SourceError, match=r"No space left on device\. .* MiB are free"):
+        read_database(postgres.url(schema="filling"), tmp_path / "into")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_tables_are_of_one_moment(

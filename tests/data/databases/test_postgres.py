@@ -16,6 +16,7 @@ from understudy.data.databases.translation import translated
 from understudy.errors import ConstraintError, SourceError
 from understudy.schema import Identifier, Inequality, Number, Range, Schema, Table
 from understudy.schema.plan import Plan, Source, dump_plan
+from understudy.synthesizers.tabular.tree import TreeSynthesizer
 
 DECLARED = {
     "columns": """
@@ -113,6 +114,7 @@ def test_simple_checks_become_rules_and_the_plan_holds_them(
     assert (
         Range(column="date", minimum="1993-01-01T00:00:00") in schema.table("account").constraints
     )
+    assert schema.table("trans").column("type").levels == ("PRIJEM", "VYDAJ", "VYBER")
     assert schema.table("disp").column("type").levels == ("OWNER", "DISPONENT")
     assert schema.table("card").column("type").levels == ("junior", "classic", "gold")
     plan = Plan(source=Source(path=postgres.url()), data=schema)
@@ -121,6 +123,37 @@ def test_simple_checks_become_rules_and_the_plan_holds_them(
     import yaml
 
     assert Plan.model_validate(yaml.safe_load(text)) == plan
+
+
+@pytest.mark.parametrize("name", ["loan", "card"])
+def test_synthetic_rows_meet_what_the_source_declares(
+    postgres: Server, loaded: Dataset, name: str
+) -> None:
+    """Rows that an engine made go into a schema with all types, keys and checks in force."""
+    del loaded
+    found = read(postgres.url(schema="bank"))
+    spec = found.schema.table(name).model_copy(update={"foreign_keys": ()})
+    schema = Schema(tables=(spec,), dialect=found.schema.dialect)
+    single = Dataset(schema, {name: found.tables[name]})
+    made = TreeSynthesizer().fit(single).sample(2_000, seed=7)
+    write(made, postgres.url(schema=f"made_{name}"))
+    assert postgres.rows(f"SELECT count(*) FROM made_{name}.{name}") == [(2_000,)]
+
+
+def test_a_partitioned_table_is_one_table(postgres: Server) -> None:
+    postgres.run(
+        "CREATE SCHEMA parts",
+        "CREATE TABLE parts.log (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+        "CREATE TABLE parts.a PARTITION OF parts.log FOR VALUES FROM (MINVALUE) TO ('2020-01-01')",
+        "CREATE TABLE parts.b PARTITION OF parts.log FOR VALUES FROM ('2020-01-01') TO (MAXVALUE)",
+        "INSERT INTO parts.log VALUES (1, '2019-01-01'), (2, '2021-01-01')",
+        "CREATE VIEW parts.seen AS TABLE parts.log",
+    )
+    found = read(postgres.url(schema="parts"))
+    assert [(spec.name, spec.primary_key) for spec in found.schema.tables] == [
+        ("log", ("id", "day"))
+    ]
+    assert found.num_rows == 2
 
 
 def test_a_schema_that_exists_is_left_alone(postgres: Server, loaded: Dataset) -> None:
@@ -243,6 +276,29 @@ def test_every_type_is_read_and_written_back(postgres: Server) -> None:
     types += "AND table_name = 'child' ORDER BY ordinal_position"
     first_types = postgres.rows(types.format("table_schema = 'kinds'"))
     assert first_types == postgres.rows(types.format("table_schema = 'again'"))
+
+
+def test_a_rule_about_a_key_is_left_to_the_database(postgres: Server) -> None:
+    postgres.run(
+        "CREATE SCHEMA ruled",
+        "CREATE TABLE ruled.t (id int PRIMARY KEY CHECK (id > 0), up int REFERENCES ruled.t,"
+        " x int CHECK (x > 0), CHECK (up < id), CHECK (id <= x))",
+        "INSERT INTO ruled.t SELECT 3 * g * g, NULL, 3 * g * g + 1 FROM generate_series(1, 300) g",
+    )
+    found = read(postgres.url(schema="ruled"))
+    spec = found.schema.table()
+    assert spec.column("id").kind == spec.column("up").kind == "identifier"
+    assert spec.constraints == (Range(column="x", minimum=1),)
+    assert len(spec.checks) == 4
+
+
+def test_a_table_that_is_not_there_is_named(postgres: Server) -> None:
+    postgres.run("CREATE SCHEMA one", "CREATE TABLE one.people (id int)")
+    wanted = PEOPLE.model_copy(
+        update={"tables": (PEOPLE.table(), Table(name="poeple", columns=(Identifier(name="id"),)))}
+    )
+    with pytest.raises(SourceError, match=r"no table 'poeple'\. Did you mean 'people'"):
+        read(postgres.url(schema="one"), schema=wanted)
 
 
 def test_an_application_can_go_on_with_the_copy(postgres: Server) -> None:

@@ -258,7 +258,7 @@ def test_newer_formats_and_damaged_folders_are_refused(tmp_path: Path) -> None:
         with pytest.raises(FormatError, match="damaged"):
             RelationalModel.load(folder)
         (folder / name).write_bytes(kept)
-    card["model"]["class"] = "Popen"
+    card["tree"]["is"] = "Popen"
     (folder / "model.json").write_text(json.dumps(card))
     with pytest.raises(FormatError, match="damaged"):
         RelationalModel.load(folder)

@@ -73,45 +73,59 @@ def schema_of(
 
     Keys are the declared ones; where the database declares none at all, those that the rows show.
     """
-    specs = [_table(table, tables[table.name], dialect) for table in found]
+    specs = [_with_keys(_table(t, tables[t.name]), t.primary_key, t.foreign_keys) for t in found]
     if not any(spec.primary_key or spec.foreign_keys for spec in specs):
         filled = {name: table for name, table in tables.items() if table.num_rows}
         shown = infer(filled).tables if filled else ()
         keys = {s.name: (s.primary_key, s.foreign_keys) for s in shown}
-        specs = [_with_keys(spec, *keys.get(spec.name, ((), ()))) for spec in specs]
-    return Schema(tables=tuple(specs), dialect=dialect)
+        specs = [_with_keys(spec, *keys.get(spec.name, ((), ())), how="found") for spec in specs]
+    ruled = tuple(_with_rules(spec, tables[spec.name].schema, dialect) for spec in specs)
+    return Schema(tables=ruled, dialect=dialect)
 
 
-def _table(found: FoundTable, table: pa.Table, dialect: Dialect) -> Table:
-    columns = {c.name: _column(c, table[c.name]) for c in found.columns}
-    columns, rules = translate(found.checks, columns, table.schema, dialect)
-    spec = Table(
+def _table(found: FoundTable, table: pa.Table) -> Table:
+    return Table(
         name=found.name,
-        columns=tuple(columns.values()),
-        constraints=(*rules, *(Unique(columns=names) for names in found.unique)),
+        columns=tuple(_column(c, table[c.name]) for c in found.columns),
+        constraints=tuple(Unique(columns=names) for names in found.unique),
         checks=found.checks,
         comment=found.comment,
     )
-    return _with_keys(spec, found.primary_key, found.foreign_keys)
 
 
-def _with_keys(spec: Table, primary: tuple[str, ...], foreign: tuple[ForeignKey, ...]) -> Table:
+def _with_keys(
+    spec: Table, primary: tuple[str, ...], foreign: tuple[ForeignKey, ...], how: str = "declared"
+) -> Table:
     """Keys of one column are identifiers; a part of a wider key may be a date or a label."""
     why = {key.columns[0]: f"pointing at {key.table}" for key in foreign if len(key.columns) == 1}
     if len(primary) == 1:
         why[primary[0]] = "the primary key"
     columns = tuple(
-        _key(column, why[column.name]) if column.name in why else column for column in spec.columns
+        _key(column, f"{how} as {why[column.name]}") if column.name in why else column
+        for column in spec.columns
     )
     return spec.model_copy(
         update={"columns": columns, "primary_key": primary, "foreign_keys": foreign}
     )
 
 
+def _with_rules(spec: Table, types: pa.Schema, dialect: Dialect) -> Table:
+    """What the checks say of columns that are learnt; keys are made anew, whatever their values."""
+    keys = {*spec.primary_key, *(name for key in spec.foreign_keys for name in key.columns)}
+    free = {c.name: c for c in spec.columns if not (c.name in keys and c.kind == "identifier")}
+    said, rules = translate(spec.checks, free, types, dialect)
+    return spec.model_copy(
+        update={
+            "columns": tuple(said.get(c.name, c) for c in spec.columns),
+            "constraints": (*rules, *spec.constraints),
+        }
+    )
+
+
 def _key(column: Column, why: str) -> Identifier:
     form = column.form if isinstance(column, Identifier) else "key"
     common = column.model_dump(include=DECLARED)
-    return Identifier(**common, form=form, why=f"declared as {why}")
+    return Identifier(**common, form=form, why=why)
 
 
 def _column(found: FoundColumn, values: pa.ChunkedArray) -> Column:

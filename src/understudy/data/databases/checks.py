@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from understudy.schema import Category, Column, Constraint, Dialect, Inequality, Number, Range
+from understudy.schema.constraints import columns_of
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -24,6 +25,7 @@ TEXTS = ("TEXT", "VARCHAR", "CHAR", "BPCHAR", "NVARCHAR", "NCHAR")
 DECLARED = {"name", "nullable", "stored", "sql", "default", "comment"}
 """What stays of a column whose kind is changed."""
 Columns = dict[str, Column]
+Listed = list[Decimal | str | None]
 SORTS = (
     ("number", "whole"),
     ("number", "decimal"),
@@ -40,16 +42,16 @@ def translate(
 
     `types` are the columns' Arrow types: a strict bound is the next value that its type can hold.
     """
-    found: Columns = dict(columns)
+    found = dict(columns)
     rules: list[Constraint] = []
+    lists: list[tuple[str, Listed]] = []
     for check in checks:
         for node in _conjuncts(_parsed(check, dialect)):
             rule = _inequality(node, found, types) or _bound(node, found, types)
-            if rule is not None:
-                rules.append(rule)
-            else:
-                found |= _labels(node, found)
-    return _settled(found, rules)
+            rules += [rule] if rule is not None else []
+            listed = _listed(node, found)
+            lists += [listed] if listed is not None else []
+    return _settled(_with_labels(found, lists, rules), rules)
 
 
 def _settled(columns: Columns, rules: list[Constraint]) -> tuple[Columns, tuple[Constraint, ...]]:
@@ -153,22 +155,25 @@ def _bound(node: exp.Expression, columns: Columns, types: pa.Schema) -> Range | 
     if columns[name].kind != "number" or isinstance(value, str):
         return None
     edge = _edge(value, word, types.field(name).type)
+    if edge is None:
+        return None
     return Range(column=name, **{"minimum" if word[0] == ">" else "maximum": edge})
 
 
-def _edge(value: Decimal, word: str, kind: pa.DataType) -> float:
-    """The outermost value of the type that meets the condition."""
+def _edge(value: Decimal, word: str, kind: pa.DataType) -> float | None:
+    """The outermost value of the type that meets the condition; None if no float is that value."""
     up = word[0] == ">"
     if pa.types.is_floating(kind):
         beyond = math.inf if up else -math.inf
         return float(value) if len(word) == 2 else math.nextafter(float(value), beyond)
     step = Decimal(1).scaleb(-kind.scale) if pa.types.is_decimal(kind) else Decimal(1)
     steps = value / step
-    if word == ">":
-        return float((math.floor(steps) + 1) * step)
-    if word == "<":
-        return float((math.ceil(steps) - 1) * step)
-    return float((math.ceil(steps) if up else math.floor(steps)) * step)
+    if len(word) == 1:
+        whole = math.floor(steps) + 1 if up else math.ceil(steps) - 1
+    else:
+        whole = math.ceil(steps) if up else math.floor(steps)
+    edge = float(whole * step)
+    return edge if Decimal(str(edge)) == whole * step else None
 
 
 def _date_bound(name: str, word: str, value: Decimal | str, kind: pa.DataType) -> Range | None:
@@ -185,25 +190,50 @@ def _date_bound(name: str, word: str, value: Decimal | str, kind: pa.DataType) -
     return Range(column=name, **{"minimum" if word[0] == ">" else "maximum": when.isoformat()})
 
 
-def _labels(node: exp.Expression, columns: Columns) -> Columns:
-    """`column IN ('a', 'b')`: the levels of a category, also as PostgreSQL rewrites it."""
+def _with_labels(
+    columns: Columns, lists: list[tuple[str, Listed]], rules: list[Constraint]
+) -> Columns:
+    """Columns with a list of values are categories: of text, and of whole numbers without rules."""
+    ruled = {name for rule in rules for name in columns_of(rule)}
+    found = dict(columns)
+    for name, values in lists:
+        column = found[name]
+        whole = isinstance(column, Number) and column.integer and name not in ruled
+        wanted = Decimal if whole else str
+        plain = column.kind in ("category", "text", "identifier") and column.stored == "string"
+        if not (whole or plain) or getattr(column, "levels", None):
+            continue
+        if not all(isinstance(value, wanted) and value == _whole(value) for value in values):
+            continue
+        common = column.model_dump(include=DECLARED)
+        levels = tuple(dict.fromkeys(map(_whole, values)))
+        why = "the values that a check allows"
+        found[name] = Category(**common, levels=levels, ordered=whole, why=why)
+    return found
+
+
+def _whole(value: Decimal | str | None) -> int | str | None:
+    return int(value) if isinstance(value, Decimal) else value
+
+
+def _listed(node: exp.Expression, columns: Columns) -> tuple[str, Listed] | None:
+    """`column IN ('a', 'b')`, as PostgreSQL rewrites it, or as equalities joined by OR."""
     from sqlglot import exp
 
-    name, values = None, []
+    node = node.unnest()
+    if isinstance(node, exp.Or):
+        left, right = _listed(node.this, columns), _listed(node.expression, columns)
+        same = left is not None and right is not None and left[0] == right[0]
+        return (left[0], left[1] + right[1]) if same else None
     if isinstance(node, exp.In) and not node.args.get("query"):
-        name, values = _column(node.this, columns), [_value(v) for v in node.expressions]
-    elif isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
-        array = _uncast(node.expression.this)
-        if isinstance(array, exp.Array):
-            name, values = _column(node.this, columns), [_value(v) for v in array.expressions]
-    if name is None or not values or not all(isinstance(v, str) for v in values):
-        return {}
-    column = columns[name]
-    if column.kind not in ("category", "text", "identifier") or getattr(column, "levels", None):
-        return {}
-    common = column.model_dump(include=DECLARED)
-    levels = tuple(dict.fromkeys(values))
-    return {name: Category(**common, levels=levels, why="the values that a check allows")}
+        values = node.expressions
+    elif isinstance(node, exp.EQ):
+        array = _uncast(node.expression.this if isinstance(node.expression, exp.Any) else node)
+        values = array.expressions if isinstance(array, exp.Array) else [node.expression]
+    else:
+        return None
+    name = _column(node.this, columns)
+    return None if name is None or not values else (name, [_value(value) for value in values])
 
 
 def _uncast(node: exp.Expression) -> exp.Expression:

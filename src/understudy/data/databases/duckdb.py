@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -105,7 +105,7 @@ class DuckdbReader:
             _table(name, tuple(columns[name]), rules[name], comment) for name, comment in tables
         )
 
-    def batches(self, table: FoundTable) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: FoundTable) -> Generator[pa.RecordBatch]:
         """The rows of a table in the types of `table.arrow`."""
         chosen = ", ".join(column.expression for column in table.columns)
         with self._read(f"table {table.name!r}"):

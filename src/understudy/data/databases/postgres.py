@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -78,7 +78,7 @@ class PostgresReader:
             constraints[row["table"]].append(row)
         return tuple(_table(row, columns[row["name"]], constraints[row["name"]]) for row in tables)
 
-    def batches(self, table: FoundTable) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: FoundTable) -> Generator[pa.RecordBatch]:
         """The rows of a table in the types of `table.arrow`, some megabytes at a time."""
         chosen = ", ".join(column.expression for column in table.columns)
         query = f"SELECT {chosen} FROM {quoted(self.schema)}.{quoted(table.name)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -67,7 +67,7 @@ class SqliteReader:
         keys = {name: self._primary_key(name) for name, _ in tables}
         return tuple(self._table(name, sql, keys) for name, sql in tables)
 
-    def batches(self, table: FoundTable) -> Iterator[pa.RecordBatch]:
+    def batches(self, table: FoundTable) -> Generator[pa.RecordBatch]:
         """The rows of a table in the types of `table.arrow`."""
         chosen = ", ".join(column.expression for column in table.columns)
         with self._read(f"table {table.name!r}"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -24,7 +25,7 @@ class Reader(Protocol):
 
     def catalogue(self) -> tuple[FoundTable, ...]: ...
 
-    def batches(self, table: FoundTable) -> Iterator[pa.RecordBatch]: ...
+    def batches(self, table: FoundTable) -> Generator[pa.RecordBatch]: ...
 
 
 def in_memory(reader: Reader, found: tuple[FoundTable, ...]) -> dict[str, pa.Table]:
@@ -44,10 +45,22 @@ def in_files(reader: Reader, found: tuple[FoundTable, ...], into: Path) -> dict[
     return {table.name: _mapped(into / _file_name(table.name)) for table in found}
 
 
-def _write(path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+def _write(path: Path, batches: Generator[pa.RecordBatch], schema: pa.Schema) -> None:
+    try:
+        # Closed whatever happens: a connection cannot be while somebody reads from it.
+        with (
+            closing(batches),
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_file(sink, schema) as writer,
+        ):
+            for batch in batches:
+                writer.write_batch(batch)
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise SourceError(
+            f"could not write {path.name} of {path.parent.parent}: {error.strerror or error}. "
+            f"{free // 2**20:,} MiB are free there. Nothing was kept."
+        ) from None
 
 
 def _mapped(path: Path) -> pa.Table:
@@ -58,16 +71,17 @@ def _file_name(table: str) -> str:
     return f"{quote(table, safe=' ')}.arrow"
 
 
-def _tidied(reader: Reader, table: FoundTable) -> Iterator[pa.RecordBatch]:
+def _tidied(reader: Reader, table: FoundTable) -> Generator[pa.RecordBatch]:
     """Floats without NaN and infinity, as every other source gives them."""
-    for batch in reader.batches(table):
-        columns = [
-            pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-            if pa.types.is_floating(column.type)
-            else column
-            for column in batch.columns
-        ]
-        yield pa.RecordBatch.from_arrays(columns, schema=table.arrow)
+    with closing(reader.batches(table)) as batches:
+        for batch in batches:
+            columns = [
+                pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+                if pa.types.is_floating(column.type)
+                else column
+                for column in batch.columns
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=table.arrow)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from understudy.data.databases.url import DatabaseUrl, parse_url
 from understudy.data.dataset import Dataset
 from understudy.data.dates import as_spelled
 from understudy.errors import ConstraintError, SourceError
-from understudy.schema import Table
+from understudy.schema import Dialect, Table
 
 SCHEMA = "synthetic"
 
@@ -29,8 +29,9 @@ def write_database(
     types = {}
     tables: dict[str, pa.Table] = {}
     for spec in dataset.schema.tables:
-        _refuse_missing(dataset.tables[spec.name], spec)
-        tables[spec.name] = _widened(as_spelled(dataset.tables[spec.name], spec))
+        table = _without_text(dataset.tables[spec.name], spec, url.dialect)
+        _refuse_missing(table, spec)
+        tables[spec.name] = _widened(as_spelled(table, spec))
         types[spec.name] = tables[spec.name].schema
     target = Target(dataset.schema, types, url.dialect)
     if url.dialect == "postgres":
@@ -50,6 +51,20 @@ def write_database(
 
         write_duckdb(target, tables, url.path)
     return url
+
+
+def _without_text(table: pa.Table, spec: Table, dialect: Dialect) -> pa.Table:
+    """Free text that an engine left empty as the empty value, where a database wants one."""
+    for place, column in enumerate(spec.columns):
+        values = table.column(place)
+        left = column.kind == "text" and values.null_count == len(values)
+        if left and not column.nullable:
+            sql = (column.sql or "").casefold()
+            empty = "[]" if sql.endswith("[]") and dialect == "duckdb" else "{}"
+            text = empty if sql.endswith("[]") or sql.startswith("json") else ""
+            filled = pa.repeat(pa.scalar(text), len(values))
+            table = table.set_column(place, column.name, filled)
+    return table
 
 
 def _refuse_missing(table: pa.Table, spec: Table) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from understudy.encoding.constraints.numbers import common_type, decimals_of
 from understudy.encoding.constraints.ranges import out_of_range
 from understudy.encoding.constraints.rows import find_rows, first_rows, row_codes
+from understudy.encoding.constraints.running import unbalanced
 from understudy.encoding.constraints.sums import all_present, summed
 from understudy.errors import ConstraintError
 from understudy.schema import (
@@ -20,6 +21,7 @@ from understudy.schema import (
     FixedCombinations,
     Inequality,
     Range,
+    Running,
     Sum,
     Table,
     Unique,
@@ -48,6 +50,8 @@ def violations(rule: Constraint, table: pa.Table, source: pa.Table | None = None
         case Dependency():
             alone = _inconsistent(rule, table)
             return alone | _unseen((*rule.by, rule.determines), table, source)
+        case Running():
+            return unbalanced(rule, table)
 
 
 def describe(rule: Constraint) -> str:
@@ -65,6 +69,8 @@ def describe(rule: Constraint) -> str:
             return f"fixed_combinations {', '.join(map(repr, rule.columns))}"
         case Dependency():
             return f"dependency {', '.join(map(repr, rule.by))} -> {rule.determines!r}"
+        case Running():
+            return f"running {rule.column!r} by {', '.join(map(repr, rule.by))}"
 
 
 def require(rules: Sequence[Constraint], table: pa.Table) -> None:

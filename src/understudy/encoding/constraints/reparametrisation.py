@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.encoding.constraints.checks import duplicates, kept_keys, require
+from understudy.encoding.constraints.checks import describe, duplicates, kept_keys, require
 from understudy.encoding.constraints.combinations import CombinationStep
 from understudy.encoding.constraints.dependency import DependencyStep
 from understudy.encoding.constraints.inequality import InequalityStep
@@ -19,8 +19,8 @@ from understudy.encoding.constraints.ranges import RangeStep
 from understudy.encoding.constraints.reach import require_within
 from understudy.encoding.constraints.step import Domains, Step
 from understudy.encoding.constraints.sums import SumStep
-from understudy.errors import ColumnError
-from understudy.schema import Inequality, Sum, Table
+from understudy.errors import ColumnError, ConstraintError
+from understudy.schema import Inequality, Running, Sum, Table
 from understudy.schema.constraints import columns_of
 
 STEPS: dict[str, Any] = {
@@ -55,6 +55,12 @@ class Reparametrisation:
         stand together.
         """
         keys = kept_keys(spec)
+        for rule in spec.constraints:
+            if isinstance(rule, Running):
+                raise ConstraintError(
+                    f"{describe(rule)} is worked out event by event, which engines of single rows "
+                    "cannot. Take the engine sequential or relational, or drop the rule."
+                )
         if not spec.constraints:
             return cls(spec, spec, table.schema, (), keys)
         require(spec.constraints, table)

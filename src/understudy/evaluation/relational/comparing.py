@@ -99,14 +99,12 @@ def draw(entities: Mapping[str, int], rng: np.random.Generator) -> Draws:
     made = (int(MOST_OF * entities[role]) for role in ("train", "synthetic"))
     size = max(1, min(entities["holdout"], *made))
     even = {role: _subsamples(entities[role], size, rng) for role in roles}
-    resampled = {}
-    for role in ("train", "synthetic"):
-        drawn = rng.multinomial(
-            entities["synthetic"], np.full(entities[role], 1 / max(1, entities[role])), REPEATS
-        )
-        resampled[role] = _with_none(drawn.astype(np.float64))
+    drawn = {
+        role: _resampled(entities[role], entities["synthetic"], rng)
+        for role in ("train", "synthetic")
+    }
     everyone = {role: np.ones(entities[role] + 1) for role in roles}
-    return Draws(size, everyone, even, resampled)
+    return Draws(size, everyone, even, drawn)
 
 
 def _subsamples(entities: int, size: int, rng: np.random.Generator) -> Floats:
@@ -116,6 +114,13 @@ def _subsamples(entities: int, size: int, rng: np.random.Generator) -> Floats:
     for row in weights:
         row[rng.permutation(entities)[:size]] = 1.0
     return _with_none(weights)
+
+
+def _resampled(entities: int, size: int, rng: np.random.Generator) -> Floats:
+    if not entities:
+        return np.ones((REPEATS, 1))
+    drawn = rng.multinomial(size, np.full(entities, 1 / entities), REPEATS)
+    return _with_none(drawn.astype(np.float64))
 
 
 def _with_none(weights: Floats) -> Floats:
@@ -143,18 +148,14 @@ class Compared:
         """The mean over all statistics, against train and against the holdout."""
         if not len(self):
             return []
-        found = (
-            summary(name, self.values, self.replicates, self.floors, self.entities, meaning, unit),
-            summary(
-                f"{name}{HOLDOUT}",
-                means(self.held),
-                self.wider,
-                self.held_floors,
-                self.size,
-                f"{meaning}; against held-out entities, at equal sizes",
-                unit,
-            ),
-        )
+        found = []
+        if np.isfinite(self.floors).any():
+            sides = self.values, self.replicates, self.floors
+            found.append(summary(name, *sides, self.entities, meaning, unit))
+        if np.isfinite(self.held_floors).any():
+            held, said = f"{name}{HOLDOUT}", f"{meaning}; against held-out entities, at equal sizes"
+            sides = means(self.held), self.wider, self.held_floors
+            found.append(summary(held, *sides, self.size, said, unit))
         return [one for one in found if one is not None]
 
     @property

@@ -135,7 +135,8 @@ def only(
     data: Dataset, entity: Mapping[str, Rows], kept: NDArray[np.bool_]
 ) -> tuple[Dataset, dict[str, Rows]]:
     """Rows of the entities that `kept` (bool [entities]) marks, and whole reference tables."""
-    chosen = {name: (rows < 0) | kept[rows] for name, rows in entity.items()}
+    known = np.append(kept, True)  # rows without an entity stay
+    chosen = {name: known[rows] for name, rows in entity.items()}
     tables = {name: data.tables[name].filter(pa.array(mask)) for name, mask in chosen.items()}
     return Dataset(data.schema, tables), numbered(
         {name: entity[name][mask] for name, mask in chosen.items()}

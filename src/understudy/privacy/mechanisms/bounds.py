@@ -2,12 +2,13 @@
 
 A noisy histogram over a fixed public grid, the powers of two with their sign; the outermost bins
 whose noisy count stands clear of the noise give the bounds, which are therefore powers of two and
-hold all values but a few at the ends. The threshold is such that all empty bins together stay below
-it with probability 1 - `failure`. A minimum or maximum read off the data would be somebody's value.
+hold all values but a few at the ends. Bins stand out alone, or neighbours together; either happens
+to empty bins with probability `failure` / 2 at most. A minimum or maximum read off the data would be somebody's value.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -26,7 +27,8 @@ SMALLEST, LARGEST = -30, 62
 SIDE = LARGEST - SMALLEST + 1
 BINS = 2 * SIDE + 1
 ZERO = SIDE
-DRIFT, CLEAR = 1.0, 5.0
+DRIFT = 1.0
+"""Standard deviations that a run of bins must rise by with every bin, to go on."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,18 @@ class Bounds:
 
     @property
     def threshold(self) -> float:
-        """What the noise alone exceeds in any of the bins with probability `failure` at most."""
+        """What the noise alone exceeds in any of the bins with probability `failure` / 2 at most."""
         sigma = self.multiplier * self.sensitivity
-        return max(0.5 - sigma * NormalDist().inv_cdf(self.failure / BINS), 0.5)
+        return max(0.5 - sigma * NormalDist().inv_cdf(self.failure / 2 / BINS), 0.5)
 
     def distance(self, one: Array, other: Array) -> float:
         return self._counts.distance(one, other)
 
     def release(self, exact: Array, noise: NoiseStream) -> Floats:
         noisy = self._counts.release(exact, noise)
-        sigma = self.multiplier * self.sensitivity
-        return _outermost((noisy > self.threshold) | _together(noisy / sigma))
+        # Rounding to whole counts adds the variance of an even spread over one.
+        spread = math.hypot(self.multiplier * self.sensitivity, math.sqrt(1 / 12))
+        return _outermost((noisy > self.threshold) | _together(noisy / spread, self.failure / 2))
 
     def noiseless(self, exact: Array) -> Floats:
         return _outermost(whole(exact) > 0)
@@ -95,19 +98,21 @@ def _towards_zero(values: Array) -> Floats:
     return values.astype(np.float64)
 
 
-def _together(counts: Floats) -> NDArray[np.bool_]:
+def _together(counts: Floats, failure: float) -> NDArray[np.bool_]:
     """bool[bins]: the run of neighbours that stand out together though none does alone.
 
     The run with the largest sum of noisy counts, in standard deviations of the noise, less `DRIFT`
-    for each bin (Kadane). Noise alone reaches `CLEAR` from any one bin on with probability
-    exp(-2 DRIFT CLEAR) (a random walk with a negative drift).
+    for each bin (Kadane). Noise alone reaches c from a given bin on with probability exp(-2 DRIFT
+    c) at most (Lundberg's bound on a random walk with a negative drift); c is such that this
+    happens from any of the bins with probability `failure` at most.
     """
+    clear = math.log(len(counts) / failure) / (2 * DRIFT)
     total = np.concatenate(([0.0], np.cumsum(counts - DRIFT)))
     lowest = np.minimum.accumulate(total)
     last = int(np.argmax(total - lowest))
     first = int(np.argmin(total[: last + 1]))
     found = np.zeros(len(counts), bool)
-    if total[last] - total[first] >= CLEAR:
+    if total[last] - total[first] >= clear:
         found[first:last] = True
     return found
 

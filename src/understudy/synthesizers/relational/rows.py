@@ -55,7 +55,10 @@ class Rows:
         """Leaves of `table` only the rows `kept`; no other table may point at it yet."""
         place = np.full(self.size(table), NOBODY, np.int64)
         place[kept] = np.arange(len(kept))
-        self.cells[table] = self.cells[table].take(pa.array(kept))
+        cells = self.cells[table]
+        # Arrow forgets how many rows a table without columns has when it takes some.
+        bare = cells.num_columns == 0
+        self.cells[table] = cells.slice(0, len(kept)) if bare else cells.take(pa.array(kept))
         for link in graph.links[table]:
             if link.parent == table and link.name in self.parents:
                 found = self.parents[link.name]

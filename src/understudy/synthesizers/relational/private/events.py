@@ -151,7 +151,9 @@ def fit_events(
     log = both.map(lambda b: read(b[0], b[1][name], window[0]))
     splits = looks.splits(log, [c.name for c in words], primary.parent, seen, entities)
     most = looks.most(log, splits, seen, primary.parent)
-    labels = looks.kinds(log, splits, most * each)
+    labels = looks.kinds(log, splits, most, seen, primary.parent, each)
+    if len(labels) == 0:  # no kind stands out: all events are one stream
+        splits, labels = (), pa.array([""])
     streams = log.map(lambda found: Streams.of(found, splits, labels, most))
     hours = clock.hours
 
@@ -206,7 +208,7 @@ class _Looks:
 
     @classmethod
     def of(cls, part: Part, events: int, each: int) -> _Looks:
-        delta = part.budget.delta * 0.1
+        delta = part.label_delta
 
         def asked(scale: float) -> tuple[Mechanism, ...]:
             choice = Choice(2.0 * math.sqrt(0.15) / scale, float(each))
@@ -227,15 +229,16 @@ class _Looks:
 
     def window(self, ends: Private[tuple[Numbers, Numbers]]) -> tuple[float, float]:
         """From the first year in which histories begin to the last month in which they end, as far
-        as these stand out from the noise."""
+        as the noise lets it be seen."""
         counts = ends.ask("calendar", self.calendar, lambda e: np.stack([_by_month(d) for d in e]))
-        noise = CLEAR * self.calendar.sigma
-        years = counts.reshape(2, -1, 12).sum(axis=2)
-        begun = np.flatnonzero(years[0] >= noise * math.sqrt(12))
-        ended = np.flatnonzero(years[1] >= noise * math.sqrt(12))
-        first = 12 * int(begun[0] if len(begun) else np.argmax(years[0]))
-        over = np.flatnonzero(counts[1] >= noise)
-        last = int(over[-1]) if len(over) else 12 * int(ended[-1] if len(ended) else first) + 11
+        sigma = self.calendar.sigma
+        over = np.flatnonzero(counts[1] >= CLEAR * sigma)
+        ended = counts[1].reshape(-1, 12).sum(axis=1)
+        last = int(over[-1]) if len(over) else 12 * int(np.argmax(ended)) + 11
+        begun = counts[0].reshape(-1, 12).sum(axis=1)[: last // 12 + 1] / (sigma * math.sqrt(12))
+        # The run of years up to the last that holds most beginnings beyond one deviation a year.
+        held = np.cumsum((begun - 1.0)[::-1])[::-1]
+        first = 12 * int(np.argmax(held))
         return _day(EPOCH + min(first, last)), _day(EPOCH + last + 1) - 1
 
     def splits(
@@ -271,11 +274,22 @@ class _Looks:
 
         return GRID[int(both.ask("kinds of an entity", self.choice, scores)[0])]
 
-    def kinds(self, log: Private[Log], splits: tuple[str, ...], most: int) -> pa.Array:
-        """The kinds of events there are: those that enough entities have."""
+    def kinds(
+        self,
+        log: Private[Log],
+        splits: tuple[str, ...],
+        most: int,
+        seen: Private[Rows],
+        parent: str,
+        each: int,
+    ) -> pa.Array:
+        """The kinds of events there are: those that enough units have."""
         known = self.histogram
-        mechanism = StableHistogram.once_each(known.multiplier, known.delta, most)
-        found = log.ask("kinds", mechanism, lambda seen: _tally(seen, splits, most))
+        mechanism = StableHistogram.once_each(known.multiplier, known.delta, most * each)
+        both = Private((log._rows, seen._rows), self.part, self.part.rows_per_unit)
+        found = both.ask(
+            "kinds", mechanism, lambda b: _tally(b[0], b[1].units[parent], splits, most)
+        )
         order = np.argsort(-found["count"].astype(np.float64), kind="stable")[:MOST_KINDS]
         return pa.array(found["label"][order].tolist(), pa.string())
 
@@ -310,14 +324,20 @@ def _distinct(log: Log, splits: Sequence[str]) -> tuple[Places, list[str]]:
     return log.entity[first], names
 
 
-def _tally(log: Log, splits: Sequence[str], most: int) -> np.ndarray:
+def _tally(log: Log, unit: Places, splits: Sequence[str], most: int) -> np.ndarray:
+    """How many units have each kind among the first `most` of an entity of theirs.
+
+    A unit of several entities brings a kind once, however many of these have it.
+    """
     from collections import Counter
 
     from understudy.synthesizers.relational.rows import ranks
 
     entity, names = _distinct(log, splits)
     kept = ranks(entity) < most
-    counts = Counter(name for name, keep in zip(names, kept, strict=True) if keep)
+    whose = unit[entity].tolist()
+    pairs = {(u, name) for u, name, keep in zip(whose, names, kept, strict=True) if keep}
+    counts = Counter(name for _, name in pairs)
     return labelled(list(counts), list(counts.values()))
 
 
@@ -378,7 +398,7 @@ def _dist(
         lambda found: found.select(list(spec.column_names)).cast(types)
     )
     engine = MarginalSynthesizer(target=KIND if targeted else None, seed=seed)
-    network, binned, total = engine.learn(inside, shape, part)
+    network, binned, total = engine.learn(inside, shape, part, label_delta=part.label_delta)
     return Dist({n: b.axis for n, b in binned.items()}, network, total)
 
 
@@ -414,7 +434,7 @@ def _learnt(spec: Table, graph: Graph) -> tuple[list[Column], list[Column]]:
                 shown = (*shown, "")
             words.append(Category(name=column.name, levels=shown, nullable=False))
         elif isinstance(column, Number):
-            numbers.append(column.model_copy(update={"integer": False, "nullable": True}))
+            numbers.append(column.model_copy(update={"integer": False}))
         else:
             raise EngineError(
                 f"column {column.name!r} of the event table {spec.name!r} is a {column.kind} "

@@ -29,8 +29,10 @@ RANKS, GROUPS, COARSE = 3, 5, 16
 RANK = "rank"
 TYPICAL, CHANCE = 6, 0.8
 """Filled coarse cells of a column, and the mean size of a standard normal."""
-MOVES = 6.0
-"""By how much one row can move a score: its cell by one, its two margins and their number."""
+MOVES = 4.0
+"""By how much one row can move a score. With margins r and c (as shares) of the n rows before it, a
+row in cell (x, y) moves the table less its independent part by n/(n+1) (e_x - r)(e_y - c)', whose
+L1 norm is 4 n/(n+1) (1 - r_x)(1 - c_y)."""
 Coded = Mapping[str, Mapping[str, Codes]]
 """Codes of every column of every table, as far as they are known."""
 

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from understudy.data import Dataset
-from understudy.data.ownership import owners
+from understudy.data.ownership import owners, ownership
 from understudy.data.sharing import unshared
 from understudy.encoding.private_bins import Binned
+from understudy.errors import BudgetError
 from understudy.privacy.session import Private, Session
 from understudy.privacy.units import bounded
 from understudy.runtime.progress import Progress, ProgressEvent
+from understudy.schema import Schema
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.graph import Graph, has_clock
+from understudy.synthesizers.relational.private.absent import Absent, not_seen
 from understudy.synthesizers.relational.private.bounds import chosen
 from understudy.synthesizers.relational.private.events import EVENTS, PrivateEvents, fit_events
 from understudy.synthesizers.relational.private.likeness import Likeness
@@ -25,6 +28,8 @@ from understudy.synthesizers.relational.rows import Rows, real_rows
 
 BOUNDS = 0.06
 """Share of epsilon for choosing all bounds together."""
+ALL = 1 << 62
+"""More rows than there are."""
 UNIT, TABLE = 2.0, 1.0
 """What parts weigh: the unit's table, any other; tables of events see `events`."""
 
@@ -35,48 +40,56 @@ def learn(
     session: Session,
     seed: int,
     progress: Progress,
-) -> tuple[dict[str, PrivateTable], dict[str, PrivateEvents], dict[str, Likeness]]:
+) -> tuple[dict[str, PrivateTable | Absent], dict[str, PrivateEvents], dict[str, Likeness]]:
     """Models of tables and of histories, and how keys are matched.
 
     Bounds that the session states by table are public; all others are bought. Rows that hang on
-    two units are left out.
+    two units are left out. Histories stay whole: of these the bound says how many events are
+    learnt from, and `fit_events` sees to it. Raises `BudgetError`, which names the table, for a
+    budget too small for one.
     """
     schema = dataset.schema
-    stated = session.rows_per_unit
-    declared = {} if isinstance(stated, int) else dict(stated)
     names = tuple(name for name in graph.order if name not in graph.reference)
-    unit = schema.unit.table or names[0]
     clocked = {name for name in names if has_clock(schema, graph, name)}
-    weights = {name: UNIT if name == unit else TABLE for name in names}
-    weights |= dict.fromkeys(clocked, EVENTS)
-    parts = Parts(session, sum(weights.values()) * (1 + BOUNDS))
+    weights = weights_of(schema)
+    bounds = dict(_public_bounds(schema, session))
+    open_ = tuple(name for name in names if name not in bounds)
+    whole = sum(weights.values())
+    parts = Parts(session, whole * (1 + BOUNDS) if open_ else whole)
     single = Private(unshared(dataset), session)
-    open_ = tuple(name for name in names if name not in declared and name != unit)
-    bounds = {unit: 1, **declared}
     if open_:
-        part = parts.part("bounds", sum(weights.values()) * BOUNDS, 1)
+        part = parts.part("bounds", whole * BOUNDS, 1)
         epsilon = BOUNDS * session.budget.epsilon / len(open_) ** 0.5
         bounds |= chosen(single, open_, part, epsilon)
     learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
-    bounded_rows = single.map(lambda d: bounded(d, bounds))
+    cut = bounds | dict.fromkeys(clocked, ALL)
+    bounded_rows = single.map(lambda d: bounded(d, cut))
     seen = bounded_rows.map(lambda d: _rows(d, graph, learnt))
     types = {name: dataset.tables[name].schema.remove_metadata() for name in names}
     reference = {name: dataset.tables[name].num_rows for name in graph.reference}
     axes: dict[str, dict[str, Binned]] = {name: {} for name in graph.reference}
-    tables: dict[str, PrivateTable] = {}
+    tables: dict[str, PrivateTable | Absent] = {}
     raw = bounded_rows.map(lambda d: d.tables)
     histories: dict[str, PrivateEvents] = {}
     for i, name in enumerate(names):
         progress(ProgressEvent("fit", i, len(names), f"table {name!r}"))
-        if name in clocked:
-            histories[name] = fit_events(
-                schema, graph, name, types, bounds, seen, raw, axes, tables, parts, seed
-            )
+        if not_seen(graph, name, axes):
+            tables[name] = Absent(name, tuple(learnt[name]), types[name])
+            axes[name] = {}
+            parts.used += weights[name]
             continue
-        part = parts.part(name, weights[name], bounds[name])
-        tables[name], seen = fit_table(
-            schema, graph, name, types, reference, bounds, seen, axes, part, seed
-        )
+        try:
+            if name in clocked:
+                histories[name] = fit_events(
+                    schema, graph, name, types, bounds, seen, raw, axes, tables, parts, seed
+                )
+                continue
+            part = parts.part(name, weights[name], bounds[name])
+            tables[name], seen = fit_table(
+                schema, graph, name, types, reference, bounds, seen, axes, part, seed
+            )
+        except BudgetError as error:
+            raise BudgetError(f"table {name!r}: {error}") from None
     pairings = {
         link.name: Likeness(link, total=not link.nullable)
         for name in names
@@ -85,15 +98,38 @@ def learn(
     return tables, histories, pairings
 
 
+def _public_bounds(schema: Schema, session: Session) -> Mapping[str, int]:
+    """What the session states, and one row of the unit's table where its column is the key."""
+    stated = session.rows_per_unit
+    declared = {} if isinstance(stated, int) else stated
+    spec = schema.table(schema.unit.table)
+    if schema.unit.column is None or spec.primary_key == (schema.unit.column,):
+        return {spec.name: 1, **declared}
+    return declared
+
+
+def weights_of(schema: Schema) -> dict[str, float]:
+    """How the budget is divided between the tables, from the schema alone."""
+    plan = ownership(schema)
+    found = {}
+    for spec in schema.tables:
+        path = plan.paths.get(spec.name)
+        if path is not None:
+            clocked = spec.order_by is not None and bool(path) and path[-1].down
+            found[spec.name] = EVENTS if clocked else TABLE if path else UNIT
+    return found
+
+
 def _rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ...]]) -> Rows:
     """Rows with the number of their unit (`thinning`)."""
     rows = real_rows(dataset, graph, learnt)
     owned, _ = owners(dataset)
     unit = dataset.schema.unit
-    keys = salts(dataset.tables[str(unit.table)][str(unit.column)])
-    first = owned[str(unit.table)]
+    table = dataset.schema.table(unit.table).name
+    first = owned[table]
     of_unit = np.zeros(int(first.units.max(initial=-1)) + 1)
-    of_unit[first.units] = keys[first.rows]
+    if unit.column is not None:
+        of_unit[first.units] = salts(dataset.tables[table][unit.column])[first.rows]
     for name, found in owned.items():
         units = found.single(rows.size(name))
         rows.units[name] = units

@@ -15,6 +15,7 @@ from understudy.data import Dataset
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.session import Array, Mechanism, Private, Session
+from understudy.synthesizers.tabular.marginals.planning import LABEL_DELTA
 
 
 @dataclass
@@ -34,17 +35,23 @@ class Parts:
         self.used += share
         whole = self.session.budget
         epsilon = whole.epsilon * math.sqrt(min(self.used / self.shares, 1.0))
-        return Part(self, name, Budget(epsilon, whole.delta), rows_per_unit)
+        labels = LABEL_DELTA * whole.delta * share / self.shares
+        return Part(self, name, Budget(epsilon, whole.delta), rows_per_unit, labels)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A session whose queries bear the name of a part; see `privacy.session.Session`."""
+    """A session whose queries bear the name of a part; see `privacy.session.Session`.
+
+    Chances of showing a label that one unit alone holds add up over the parts, so each has its own
+    `label_delta`.
+    """
 
     parts: Parts
     name: str
     budget: Budget
     rows_per_unit: int
+    label_delta: float
 
     @property
     def private(self) -> bool:

@@ -32,7 +32,7 @@ class PrivateTable:
 
     flat: Flat
     given: Given
-    shape: Shape
+    types: pa.Schema
     axes: Mapping[str, Axis]
     network: Network
     rows: float
@@ -58,7 +58,7 @@ class PrivateTable:
         rows.coded[name] = {n: np.asarray(c, np.intp) for n, c in codes.items() if n != GIVEN}
         drawn = pa.table(
             {
-                n: axis.decode(codes[n], rng).cast(self.shape.types.field(n).type)
+                n: axis.decode(codes[n], rng).cast(self.types.field(n).type)
                 for n, axis in self.axes.items()
                 if n != GIVEN
             }
@@ -117,9 +117,11 @@ def fit_table(
         lambda both: _thinned(_classified(both[0], both[1], given, graph, name), both[1], name, few)
     )
     engine = MarginalSynthesizer(target=GIVEN if given.size > 1 else None, seed=seed)
-    network, binned, total = engine.learn(inside, shape, part)
+    network, binned, total = engine.learn(inside, shape, part, label_delta=part.label_delta)
     axes[name] = {n: b for n, b in binned.items() if n != GIVEN}
-    model = PrivateTable(flat, given, shape, {n: b.axis for n, b in binned.items()}, network, total)
+    model = PrivateTable(
+        flat, given, shape.types, {n: b.axis for n, b in binned.items()}, network, total
+    )
     return model, seen.map(lambda rows: _coded(rows, model, graph))
 
 

@@ -148,12 +148,14 @@ class MarginalSynthesizer:
         shape: Shape,
         session: Session,
         progress: Progress = silent,
+        label_delta: float | None = None,
     ) -> tuple[Network, dict[str, Binned], float]:
         """The distribution of `rows` in the columns of `shape`, their axes and their number.
 
-        Asks through `session`, whose plan is reserved first.
+        Asks through `session`, whose plan is reserved first. `label_delta` is what labels may cost
+        of delta where the session's budget is not for this table alone.
         """
-        plan = self._plan(shape, session.budget, rows.rows_per_unit, session.before)
+        plan = self._plan(shape, session.budget, rows.rows_per_unit, session.before, label_delta)
         session.reserve_plan(plan.events)
         return self._learn(rows.map(shape.forward), shape, plan, session.budget, progress)
 
@@ -172,6 +174,7 @@ class MarginalSynthesizer:
         budget: Budget,
         rows_per_unit: int,
         already: Sequence[Event] = (),
+        label_delta: float | None = None,
     ) -> MarginalPlan:
         target = self._target(shape)
         return make_plan(
@@ -183,6 +186,7 @@ class MarginalSynthesizer:
             self.width or width_at(budget.epsilon),
             rows_per_unit,
             already,
+            label_delta,
         )
 
     def _learn(

@@ -97,10 +97,11 @@ def make_plan(
     width: int,
     rows_per_unit: int = 1,
     already: Sequence[Event] = (),
+    label_delta: float | None = None,
 ) -> MarginalPlan:
     """The plan for these columns beside what was spent `already`.
 
-    Raises `BudgetError` when no noise makes it fit.
+    `label_delta` is what all labels together may cost of delta, a tenth of it unless given. Raises `BudgetError` when no noise makes it fit.
     """
     if budget.delta <= 0:
         raise BudgetError(
@@ -110,7 +111,9 @@ def make_plan(
     features = [column.name for column in columns if column.name != target]
     parts = _parts(columns, known, target, features, shares, width)
     thresholded = sum(part.query.thresholded for part in parts if isinstance(part, _Count))
-    delta = LABEL_DELTA * budget.delta / max(thresholded, 1)
+    if label_delta is None:
+        label_delta = LABEL_DELTA * budget.delta
+    delta = label_delta / max(thresholded, 1)
 
     def queries(scale: float) -> tuple[PlannedQuery, ...]:
         return tuple(part.planned(scale, float(rows_per_unit), delta) for part in parts)
