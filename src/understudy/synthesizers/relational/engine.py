@@ -24,10 +24,12 @@ import pyarrow as pa
 
 from understudy.data import Dataset
 from understudy.data.ownership import ownership
+from understudy.errors import EngineError, PlanError
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.schema import ForeignKey, Schema, Table
-from understudy.synthesizers.relational.cells import learnt_names
+from understudy.synthesizers.relational.agreement import refuse_disagreement
+from understudy.synthesizers.relational.cells import learnt_names, pointed_at
 from understudy.synthesizers.relational.events import EventModel, fit_events
 from understudy.synthesizers.relational.graph import Graph, graph_of, has_clock
 from understudy.synthesizers.relational.model import RelationalModel
@@ -82,7 +84,9 @@ class RelationalSynthesizer:
 
     def _open(self, dataset: Dataset, graph: Graph, progress: Progress) -> RelationalModel:
         schema = dataset.schema
-        learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
+        refuse_disagreement(graph)
+        _refuse_nobody(dataset, graph)
+        learnt = {s.name: learnt_names(s, pointed_at(schema, s.name)) for s in schema.tables}
         rows = real_rows(dataset, graph, learnt)
         growth = Growth(trees=self.trees, leaf=self.leaf, features=self.features)
         return RelationalModel(
@@ -95,7 +99,7 @@ class RelationalSynthesizer:
             histories=self._histories(dataset, rows, graph, growth, progress),
             pairings=self._pairings(rows, graph, growth, progress),
             types=_types(dataset),
-            real={spec.name: _keys(dataset, spec, graph) for spec in schema.tables},
+            real={s.name: _keys(dataset, s, graph) for s in schema.tables},
         )
 
     def _private(
@@ -143,6 +147,7 @@ class RelationalSynthesizer:
                 seed=self.seed,
                 growth=growth,
                 workers=self.workers,
+                pointed_at=pointed_at(schema, name),
             )
         return found
 
@@ -181,8 +186,19 @@ def _keys(dataset: Dataset, spec: Table, graph: Graph) -> pa.Table:
     table = dataset.tables[spec.name]
     if spec.name in graph.reference:
         return table
-    names = [c.name for c in spec.columns if c.kind == "identifier" or c.name in spec.primary_key]
+    own = {*spec.primary_key, *pointed_at(dataset.schema, spec.name)}
+    names = [c.name for c in spec.columns if c.kind == "identifier" or c.name in own]
     return table.select(names)
+
+
+def _refuse_nobody(dataset: Dataset, graph: Graph) -> None:
+    """`EngineError` where there is no unit to learn from."""
+    unit = dataset.schema.unit.table
+    made = [name for name in graph.order if name not in graph.reference]
+    some = [unit] if unit is not None else made
+    if not any(dataset.tables[name].num_rows for name in some):
+        what = f"the unit's table {unit!r} has" if unit is not None else "all tables have"
+        raise EngineError(f"{what} no rows to learn from. Give the data that belongs there.")
 
 
 def graph_for(dataset: Dataset) -> Graph:
@@ -190,7 +206,7 @@ def graph_for(dataset: Dataset) -> Graph:
     schema = dataset.schema
     hangs: Mapping[str, ForeignKey | None] = {}
     if schema.unit.column is None:
-        reference = frozenset(spec.name for spec in schema.tables if spec.role == "reference")
+        reference = _declared(schema)
     else:
         found = ownership(schema)
         reference = found.reference
@@ -206,3 +222,25 @@ def graph_for(dataset: Dataset) -> Graph:
         hangs=hangs,
         late={spec.name for spec in schema.tables if spec.order_by is not None},
     )
+
+
+def _declared(schema: Schema) -> frozenset[str]:
+    """Tables declared as reference where there is no unit, and what they point at.
+
+    Raises `PlanError` for one that points at a table declared as owned.
+    """
+    found = {spec.name for spec in schema.tables if spec.role == "reference"}
+    waiting = sorted(found)
+    while waiting:
+        name = waiting.pop()
+        for key in schema.table(name).foreign_keys:
+            if schema.table(key.table).role == "owned":
+                raise PlanError(
+                    f"table {name!r} is a reference table, kept as it is, and points at "
+                    f"{key.table!r} by {'+'.join(key.columns)!r}, which is `role: owned` and made "
+                    "anew. Drop one of the two roles."
+                )
+            if key.table not in found:
+                found.add(key.table)
+                waiting.append(key.table)
+    return frozenset(found)

@@ -2,13 +2,14 @@
 
 Each row asks for a parent with certain features, drawn given all that is known of the row. Parents
 are given out by those features, as often as their own counts say, exactly where that is possible
-and by fewer features where it is not: sorting only, no matrix of pairs.
+and by fewer features where it is not: sorting only, no matrix of pairs. Siblings are matched one
+after the other, each given whom the one before it has: the two holders of an account are a couple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +17,31 @@ from numpy.typing import NDArray
 
 from understudy.encoding.columns import to_numbers
 from understudy.runtime.random import stream
-from understudy.synthesizers.relational.context import context_of, described, taken
+from understudy.synthesizers.relational.agreement import required
+from understudy.synthesizers.relational.context import (
+    context_of,
+    described,
+    looked_up_under,
+    taken,
+)
 from understudy.synthesizers.relational.graph import Graph, Link
-from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
+from understudy.synthesizers.relational.rows import NOBODY, Places, Rows, ranks
+from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import (
     Conditional,
     Growth,
     Predictors,
+    as_floats,
     fit_conditional,
 )
 
 FEATURES = 4
 BINS = 12
 AGREEING = 0.2
+WAVES = 4
+"""Siblings that are matched one after the other; all further ones are matched at once."""
 CODES = NDArray[np.int64]
+Side = tuple[CODES, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,9 @@ class Feature:
 class Pairing:
     """How rows find their parent by one link; without `features` by chance alone.
 
-    `total` says that every row of the parent is pointed at.
+    `total` says that every row of the parent is pointed at; `loads` is how many rows point at each
+    row of a reference table, which is there already, and None for other parents; `itself` says that
+    in a hierarchy roots name themselves. `before` reads whom the sibling before has.
     """
 
     link: Link
@@ -69,76 +83,164 @@ class Pairing:
     context: Predictors
     conditional: Conditional | None
     total: bool
+    loads: Places | None = None
+    itself: bool = False
+    before: Predictors = field(default_factory=lambda: Predictors({}))
 
     def draw(self, rows: Rows, graph: Graph, seed: int) -> Places:
         """int64[child rows]: the parent's row of each, -1 for an empty key."""
         rng = stream(seed, "pairing", self.link.name)
-        slots = np.flatnonzero(rows.wanted[self.link.name])
-        places = np.full(rows.size(self.link.child), NOBODY, np.int64)
-        capacity = fitting(rows.counts[self.link.name], len(slots), rng)
+        wanted, places = rows.wanted[self.link.name].copy(), self._nowhere(rows)
+        counts = rows.counts[self.link.name]
+        depth = rows.depths.get(self.link.name)
+        if depth is not None and self.itself:
+            root = np.flatnonzero(wanted & (depth == 0))
+            places[root], wanted[root] = root, False
+            counts = counts.copy()
+            counts[root] = np.maximum(counts[root] - 1, 0)
+        slots = np.flatnonzero(wanted)
+        capacity = fitting(counts, len(slots), rng)
         if len(slots) == 0 or capacity.sum() == 0:
             return places
-        candidates = np.repeat(np.arange(len(capacity)), capacity)
-        asked, offered = self._features(rows, graph, slots, candidates, rng)
-        asked = [np.zeros(len(slots), np.int64), *asked]
-        offered = [np.zeros(len(candidates), np.int64), *offered]
-        depth = rows.depths.get(self.link.name)
-        if depth is not None:
-            asked = [depth[slots] - 1, *asked]
-            offered = [depth[candidates], *offered]
-        found = given_out(asked, offered, rng, hard=0 if depth is None else 1)
-        there = found != NOBODY
-        places[slots[there]] = candidates[found[there]]
+        must = self._required(rows, graph, slots, depth)
+        free = np.repeat(np.arange(len(capacity)), capacity)
+        waves, earlier = self._siblings(rows, graph)
+        for wave in np.unique(waves[slots]):
+            part = np.flatnonzero(waves[slots] == wave)
+            sibling = earlier[slots[part]]
+            above = np.where(sibling == NOBODY, NOBODY, places[sibling])
+            asked, offered, fine = self._features(rows, graph, slots[part], free, above, rng)
+            asked = [*(mine[part] for mine, _ in must), *asked]
+            offered = [*(theirs[free] for _, theirs in must), *offered]
+            found = given_out(asked, offered, rng, hard=len(must), fine=fine)
+            there = found != NOBODY
+            places[slots[part[there]]] = free[found[there]]
+            free = np.delete(free, found[there])
+        left = np.flatnonzero(places[slots] == NOBODY)
+        must = [(mine[left], theirs) for mine, theirs in must]
+        places[slots[left]] = anybody(must, counts, rng)
         return places
+
+    def _siblings(self, rows: Rows, graph: Graph) -> tuple[Places, Places]:
+        """In which wave each row of the child is matched, and its sibling before (-1 for none)."""
+        primary = graph.primary(self.link.child)
+        size = rows.size(self.link.child)
+        if primary is None or not self.before.names:
+            return np.zeros(size, np.int64), np.full(size, NOBODY, np.int64)
+        return waves_of(rows.parents[primary.name])
+
+    def _nowhere(self, rows: Rows) -> Places:
+        return np.full(rows.size(self.link.child), NOBODY, np.int64)
+
+    def _required(
+        self, rows: Rows, graph: Graph, slots: Places, depth: Places | None
+    ) -> list[tuple[CODES, CODES]]:
+        """Codes of slots and parents that must be equal; the last ones always are."""
+        must = [(mine[slots], theirs) for mine, theirs in required(rows, graph, self.link)]
+        if depth is not None:
+            must.append((depth[slots] - 1, depth))
+        size = rows.size(self.link.parent)
+        return [*must, (np.zeros(len(slots), np.int64), np.zeros(size, np.int64))]
 
     def _features(
         self,
         rows: Rows,
         graph: Graph,
         slots: Places,
-        candidates: Places,
+        free: Places,
+        above: Places,
         rng: np.random.Generator,
-    ) -> tuple[list[CODES], list[CODES]]:
+    ) -> tuple[list[CODES], list[CODES], tuple[Floats, Floats] | None]:
+        """By feature what `slots` ask for and `free` rows of the parent offer; and the strongest
+        number among them, by which those that agree are ordered."""
         if self.conditional is None:
-            return [], []
-        around = _around(rows, graph, self.link)
-        x = self.context.matrix(around.take(pa.array(slots)))
-        drawn = self.conditional.table(self.conditional.draw(x, rng))
+            return [], [], None
+        around = _around(rows, graph, self.link, slots)
         theirs = described(rows, graph, self.link.parent, depth=1)
-        asked, offered = [], []
+        x = self.context.matrix(around)
+        if self.before.names:
+            x = np.concatenate((x, self.before.matrix(_taken(theirs, above))), axis=1)
+        drawn = self.conditional.table(self.conditional.draw(x, rng))
+        asked, offered, fine = [], [], None
         for feature in self.features:
             wanted = feature.codes(drawn[feature.name])
             if feature.same is not None:
-                own = feature.codes(around[feature.same].take(pa.array(slots)))
+                own = feature.codes(around[feature.same])
                 same = drawn[f"={feature.name}"].fill_null(False).to_numpy()
                 wanted = np.where(same, own, wanted)
             asked.append(wanted)
-            offered.append(feature.codes(theirs[feature.name])[candidates])
-        return asked, offered
+            offered.append(feature.codes(theirs[feature.name])[free])
+            if fine is None and feature.levels is None:
+                there = as_floats(theirs[feature.name], None)[free]
+                fine = (as_floats(drawn[feature.name], None), there)
+        return asked, offered, fine
 
 
 def given_out(
-    asked: Sequence[CODES], offered: Sequence[CODES], rng: np.random.Generator, *, hard: int = 0
+    asked: Sequence[CODES],
+    offered: Sequence[CODES],
+    rng: np.random.Generator,
+    *,
+    hard: int = 0,
+    fine: tuple[Floats, Floats] | None = None,
 ) -> Places:
     """For each row of `asked` a row of `offered`, no row twice; -1 where none is left.
 
     Rows agree on all features where they can, on all but the last where not, and so on; on the
-    first `hard` ones they always agree.
+    first `hard` ones they always agree. Among those that agree each meets who is nearest
+    by `fine` and still there.
     """
     size = len(asked[0])
     found = np.full(size, NOBODY, np.int64)
     open_ = rng.permutation(size)
     free = rng.permutation(len(offered[0]))
-    for width in range(len(asked), hard, -1):
+    for width in range(len(asked), max(hard, 1) - 1, -1):
         if len(open_) == 0 or len(free) == 0:
             break
         ours, theirs = _joint(asked[:width], offered[:width], open_, free)
-        a, b = np.argsort(ours, kind="stable"), np.argsort(theirs, kind="stable")
-        mine, yours = _meeting(ours[a], theirs[b])
-        found[open_[a[mine]]] = free[b[yours]]
-        open_ = np.delete(open_, a[mine])
-        free = np.delete(free, b[yours])
+        values = (np.zeros(len(ours)), np.zeros(len(theirs)))
+        if fine is not None:
+            values = fine[0][open_].astype(np.float64), fine[1][free].astype(np.float64)
+        mine, yours = nearest((ours, values[0]), (theirs, values[1]))
+        found[open_[mine]] = free[yours]
+        open_ = np.delete(open_, mine)
+        free = np.delete(free, yours)
     return found
+
+
+def anybody(
+    must: Sequence[tuple[CODES, CODES]], counts: Places, rng: np.random.Generator
+) -> Places:
+    """A row of the parent for each slot, by chance in proportion to `counts` among those whose
+    codes are equal, however often it is pointed at already; -1 where there is none."""
+    size = len(must[0][0])
+    every = np.arange(len(counts))
+    ours, theirs = _joint([m for m, _ in must], [t for _, t in must], np.arange(size), every)
+    order = np.argsort(theirs, kind="stable")
+    # A little for those that nobody is to point at: they come in where there is nobody else.
+    weight = np.concatenate(([0.0], np.cumsum(counts[order] + 1e-6)))
+    first = np.searchsorted(theirs[order], ours)
+    after = np.searchsorted(theirs[order], ours, side="right")
+    u = weight[first] + rng.random(size) * (weight[after] - weight[first])
+    at = np.searchsorted(weight, u, side="right") - 1
+    at = np.clip(at, first, np.maximum(after - 1, first))
+    return np.where(after > first, order[np.minimum(at, len(order) - 1)], NOBODY)
+
+
+def waves_of(parents: Places) -> tuple[Places, Places]:
+    """In which wave each row is matched, and the sibling whose match it is given (-1 for none).
+
+    First siblings come first, then second ones, ..., and at last those that have no sibling, who
+    can take anybody.
+    """
+    rank = np.where(parents == NOBODY, 0, ranks(parents))
+    order = np.lexsort((rank, parents))
+    first = np.searchsorted(parents[order], parents)
+    several = (np.bincount(parents[parents >= 0], minlength=1) > 1)[np.maximum(parents, 0)]
+    alone = (parents == NOBODY) | ~several
+    waves = np.where(alone, WAVES, np.minimum(rank, WAVES - 1))
+    earlier = order[first + np.clip(rank - 1, 0, WAVES - 2)]
+    return waves, np.where(rank == 0, NOBODY, earlier)
 
 
 def _joint(
@@ -153,20 +255,59 @@ def _joint(
     return both[: len(ours)], both[len(ours) :]
 
 
-def _meeting(ours: CODES, theirs: CODES) -> tuple[Places, Places]:
-    """Places in two sorted arrays that pair equal values one to one."""
-    ours_nth = np.arange(len(ours)) - np.searchsorted(ours, ours)
-    theirs_first = np.searchsorted(theirs, ours)
-    theirs_after = np.searchsorted(theirs, ours, side="right")
-    pairs = ours_nth < theirs_after - theirs_first
-    return np.flatnonzero(pairs), (theirs_first + ours_nth)[pairs]
+def nearest(ours: Side, theirs: Side) -> tuple[Places, Places]:
+    """Places in two lists of (group, value) that pair members of one group one to one, as many as
+    there can be; those of the smaller side take the nearest of the larger, in order."""
+    a, b = (np.lexsort((value, group)) for group, value in (ours, theirs))
+    left, right = (ours[0][a], ours[1][a]), (theirs[0][b], theirs[1][b])
+    # Each group is walked from its smaller side.
+    i = np.flatnonzero(_size(left[0], right[0]) >= _size(left[0], left[0]))
+    j = np.flatnonzero(_size(right[0], left[0]) > _size(right[0], right[0]))
+    to_right = _seek((left[0][i], left[1][i]), right)
+    to_left = _seek((right[0][j], right[1][j]), left)
+    return a[np.concatenate((i, to_left))], b[np.concatenate((to_right, j))]
+
+
+def _size(of: CODES, among: CODES) -> Places:
+    """How often each of `of` stands in the sorted `among`."""
+    return np.searchsorted(among, of, side="right") - np.searchsorted(among, of)
+
+
+def _seek(seekers: Side, there: Side) -> Places:
+    """The place each seeker takes, near its value, no place twice; both sorted, and of each group
+    there are at least as many places as seekers."""
+    group, value = seekers
+    count = len(group)
+    order = np.lexsort((np.r_[value, there[1]], np.r_[group, there[0]]))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    target = np.searchsorted(rank[count:], rank[:count])
+    start, end = (np.searchsorted(there[0], group, side=side) for side in ("left", "right"))
+    below, above = np.maximum(target - 1, start), np.minimum(target, end - 1)
+    closer = value - there[1][below] < there[1][above] - value if count else np.zeros(0, bool)
+    target = np.where(closer, below, above)
+    # Nobody before the one that stands before him, and room for those that follow.
+    nth = np.arange(count)
+    step = 2 * (len(order) + 1)
+    ordinal = np.cumsum(np.r_[0, group[1:] != group[:-1]])[:count] * step
+    pushed = np.maximum.accumulate(target - nth + ordinal) - ordinal + nth
+    following = np.searchsorted(group, group, side="right") - nth
+    return np.minimum(pushed, end - following)
 
 
 def fitting(counts: Places, slots: int, rng: np.random.Generator) -> Places:
-    """`counts` with as many ones more or less, by chance in proportion, as there are slots."""
+    """`counts` with as many ones more or less, by chance in proportion, as there are slots.
+
+    Where nobody is pointed at twice, nobody is twice as long as there are others.
+    """
     missing = slots - int(counts.sum())
     if missing == 0 or len(counts) == 0:
         return counts
+    free = np.flatnonzero(counts == 0)
+    if 0 < missing <= len(free) and counts.max() == 1:
+        found = counts.copy()
+        found[rng.choice(free, missing, replace=False)] = 1
+        return found
     weights = counts if counts.sum() > 0 else np.ones(len(counts), np.int64)
     if missing > 0:
         extra = rng.multinomial(missing, weights / weights.sum())
@@ -182,18 +323,26 @@ def fit_pairing(
     places = rows.parents[link.name]
     there = np.flatnonzero(places != NOBODY)
     total = bool((rows.counts[link.name] > 0).all())
-    around = _around(rows, graph, link)
-    context = Predictors.fit(around)
-    theirs = described(rows, graph, link.parent, depth=1)
-    theirs = theirs.select([n for n in theirs.column_names if n[:1] != "#" and n])
+    loads = rows.counts[link.name] if link.parent in graph.reference else None
+    itself = link.child == link.parent and bool((places == np.arange(len(places))).any())
+    plain = Pairing(link, (), Predictors({}), None, total, loads, itself)
+    everything = described(rows, graph, link.parent, depth=1)
+    theirs = everything.select([n for n in everything.column_names if n[:1] != "#" and n])
     if len(there) < 2 * growth.leaf or theirs.num_columns == 0:
-        return Pairing(link, (), context, None, total)
-    parents = theirs.take(pa.array(places[there]))
-    own = around.take(pa.array(there))
+        return plain
+    parents = _taken(theirs, places[there])
+    own = _around(rows, graph, link, there)
+    context = Predictors.fit(own)
     x = context.matrix(own)
-    features = _chosen(parents, own, x, seed, graph)
+    before = _before(everything, rows, graph, link)
+    if before.names:
+        _, earlier = waves_of(rows.parents[graph.primary(link.child).name])  # type: ignore[union-attr]
+        sibling = earlier[there]
+        above = _taken(everything, np.where(sibling == NOBODY, NOBODY, places[sibling]))
+        x = np.concatenate((x, before.matrix(above)), axis=1)
+    features = _chosen(parents, own, x, seed, graph, link)
     if not features:
-        return Pairing(link, (), context, None, total)
+        return plain
     wanted: dict[str, pa.ChunkedArray | pa.Array] = {}
     for feature in features:
         column = parents[feature.name]
@@ -210,26 +359,42 @@ def fit_pairing(
         order=tuple(wanted),
         workers=workers,
     )
-    return Pairing(link, tuple(features), context, conditional, total)
+    return Pairing(link, tuple(features), context, conditional, total, loads, itself, before)
 
 
-def _around(rows: Rows, graph: Graph, link: Link) -> pa.Table:
-    """All that is known of a row before its parent by `link` is: its cells and its context."""
-    found = described(rows, graph, link.child, depth=1)
+def _before(theirs: pa.Table, rows: Rows, graph: Graph, link: Link) -> Predictors:
+    """What is read of whom the sibling before has; nothing where rows have no siblings."""
+    primary = graph.primary(link.child)
+    if primary is None or rows.counts[primary.name].max(initial=0) < 2:
+        return Predictors({})
+    return Predictors.fit(theirs.select([n for n in theirs.column_names if n and n[:1] != "#"]))
+
+
+def _around(rows: Rows, graph: Graph, link: Link, picked: Places) -> pa.Table:
+    """All that is known of the rows `picked` before their parents by `link` are: their cells and
+    their context."""
+    found = _taken(described(rows, graph, link.child, depth=1, until=link), picked)
     primary = graph.primary(link.child)
     if primary is not None and primary.name != link.name:
         above = context_of(rows, graph, primary)
-        places = rows.parents[primary.name]
+        places = rows.parents[primary.name][picked]
         for name in above.column_names:
             if name and name not in found.column_names:
                 found = found.append_column(name, taken(above[name], places))
     return found
 
 
+def _taken(table: pa.Table, places: Places) -> pa.Table:
+    return table.take(pa.array(places, mask=places == NOBODY))
+
+
 def _chosen(
-    parents: pa.Table, own: pa.Table, x: NDArray[np.float32], seed: int, graph: Graph
+    parents: pa.Table, own: pa.Table, x: Floats, seed: int, graph: Graph, link: Link
 ) -> list[Feature]:
-    """The parent's columns that depend most on what is known of the row, strongest first."""
+    """The parent's columns that depend most on what is known of the row, strongest first.
+
+    What the parent looks up follows from the row it looks up, and is not asked for beside it.
+    """
     looks_up = {f"@{link.name}": link.parent for links in graph.links.values() for link in links}
     scored = []
     for name in parents.column_names:
@@ -240,7 +405,14 @@ def _chosen(
         gain = share if same is not None else _dependence(feature.codes(parents[name]), x, seed)
         scored.append((gain, Feature(name, feature.levels, feature.cuts, same)))
     scored.sort(key=lambda pair: -pair[0])
-    return [feature for gain, feature in scored[:FEATURES] if gain > 0]
+    told = {feature.name for gain, feature in scored if gain > 0}
+    follow = tuple(
+        looked_up_under(graph, up)
+        for up in graph.of(link.parent, "lookup")
+        if f"@{up.name}" in told
+    )
+    kept = [f for gain, f in scored if gain > 0 and not (follow and f.name.startswith(follow))]
+    return kept[:FEATURES]
 
 
 def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:
