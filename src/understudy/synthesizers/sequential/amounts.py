@@ -94,24 +94,20 @@ def fit_amount(
     name: str,
     kind: Index,
     balance: Numbers,
-    shared: NDArray[np.bool_],
-    bounded: NDArray[np.bool_],
+    sharing: Sharing,
     decimals: int,
     **whole: Any,
 ) -> Amount:
-    """Learns the number `name` [rows] given predictors and the balances before.
-
-    Kinds [kinds] are `shared`, and `bounded` where the balance is a limit.
-    """
+    """Learns the number `name` [rows] given predictors and the balances before."""
     values, missing = to_numbers(column)
     usable = (balance > 0) & (values > 0) & ~missing
-    by_share = shared[kind] & usable
+    by_share = sharing.shared[kind] & usable
     plain: dict[int, Conditional] = {}
     share: dict[int, Conditional] = {}
     for each, rows in _by_kind(kind, np.flatnonzero(~by_share)):
         table = pa.table({name: column.take(pa.array(rows))})
         plain[each] = fit_conditional(given[rows], table, name=f"number {name} {each}", **whole)
-    for each, rows in _by_kind(kind, np.flatnonzero(by_share | (bounded[kind] & usable))):
+    for each, rows in _by_kind(kind, np.flatnonzero(by_share | (sharing.bounded[kind] & usable))):
         table = pa.table(
             {
                 "share": values[rows] / balance[rows],
@@ -122,7 +118,7 @@ def fit_amount(
             given[rows], table, name=f"share {name} {each}", order=("share", "grain"),
             steady=("grain",), **whole,
         )  # fmt: skip
-    return Amount(name, plain, share, shared, decimals, column.type)
+    return Amount(name, plain, share, sharing.shared, decimals, column.type)
 
 
 def _by_kind(kind: Index, rows: Index) -> Iterator[tuple[int, Index]]:
@@ -144,23 +140,42 @@ def grain_of(values: Numbers, decimals: int) -> Index:
     return grain
 
 
-def shared_kinds(
-    kind: Index, kinds: int, values: Numbers, balance: Numbers
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """For each kind [kinds] whether its amounts are steadier as shares of the balance, and whether
-    the balance is their limit.
+@dataclass(frozen=True)
+class Sharing:
+    """What a number has to do with the balance before it: `shared` [kinds] are steadier as shares
+    of it, `bounded` [kinds] are limited by it. `share` [events] is not-a-number where it cannot be.
     """
+
+    shared: NDArray[np.bool_]
+    bounded: NDArray[np.bool_]
+    share: Numbers
+
+    def places(self, kind: Index, place: Numbers) -> Numbers:
+        """`place` [events], of shared kinds the shares' places within their kind."""
+        found = place.copy()
+        for each in np.flatnonzero(self.shared):
+            mine = np.flatnonzero((kind == each) & np.isfinite(self.share))
+            found[mine] = (np.argsort(np.argsort(self.share[mine])) + 0.5) / max(len(mine), 1)
+        return found
+
+
+def sharing_of(kind: Index, kinds: int, values: Numbers, balance: Numbers | None) -> Sharing:
+    """Decides for each kind; `balance` [events] is None for a number that moves none."""
     shared, bounded = np.zeros(kinds, bool), np.zeros(kinds, bool)
+    share = np.full(len(values), np.nan)
+    if balance is None:
+        return Sharing(shared, bounded, share)
     usable = (balance > 0) & (values > 0)
+    share[usable] = values[usable] / balance[usable]
     rare = np.bincount(kind[usable], minlength=kinds) < FEWEST
     for each in range(kinds):
         mine = usable & (rare[kind] if rare[each] else kind == each)
         if not mine.any():
             continue
-        amount, share = np.log(values[mine]), np.log(values[mine] / balance[mine])
-        bounded[each] = np.mean(share <= 0) >= WITHIN
-        shared[each] = bounded[each] and _spread(share) < TIGHTER * _spread(amount)
-    return shared, bounded
+        bounded[each] = np.mean(share[mine] <= 1) >= WITHIN
+        apart = _spread(np.log(share[mine])), _spread(np.log(values[mine]))
+        shared[each] = bounded[each] and apart[0] < TIGHTER * apart[1]
+    return Sharing(shared, bounded, share)
 
 
 def balances_before(

@@ -18,7 +18,9 @@ from understudy.synthesizers.sequential.marks import Marks
 from understudy.synthesizers.sequential.memory import Places
 from understudy.synthesizers.sequential.payees import Degrees, Urn
 from understudy.synthesizers.sequential.roles import Kinds, Roles
+from understudy.synthesizers.sequential.selection import Selection
 from understudy.synthesizers.sequential.skeleton import Skeleton
+from understudy.synthesizers.tabular.boosted import ClassHead, Ensemble
 from understudy.synthesizers.tabular.cart import Cart
 from understudy.synthesizers.tabular.conditional import Conditional, Predictors
 from understudy.synthesizers.tabular.leaves import Grove, Leaves, Lookup
@@ -27,6 +29,7 @@ FORMAT = 1
 CLASSES = (
     Histories, Roles, Clock, Kinds, Heads, Window, Skeleton, Urn, Degrees, Marks, Amount, Places,
     Balance, Running, Labels, Conditional, Predictors, Levels, Ranks, Grove, Leaves, Lookup, Cart,
+    Selection, ClassHead, Ensemble,
 )  # fmt: skip
 """Every class that a saved history is made of."""
 

@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from understudy.encoding.columns import to_numbers
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream as random_stream
-from understudy.synthesizers.sequential.amounts import balances_before, shared_kinds
+from understudy.synthesizers.sequential.amounts import Sharing, balances_before, sharing_of
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock, Numbers
 from understudy.synthesizers.sequential.events import Arranged, Events, Index, codes, joint
@@ -41,6 +40,12 @@ from understudy.synthesizers.sequential.payees import (
 )
 from understudy.synthesizers.sequential.rhythms import chains
 from understudy.synthesizers.sequential.roles import Kinds, Roles, hits_in, roles_of
+from understudy.synthesizers.sequential.selection import (
+    CANDIDATES,
+    Selection,
+    fit_selection,
+    totals,
+)
 from understudy.synthesizers.sequential.skeleton import Skeleton, fit_skeleton
 from understudy.synthesizers.sequential.streams import Streams, matrix
 from understudy.synthesizers.tabular.cart import Floats
@@ -49,6 +54,8 @@ from understudy.synthesizers.tabular.conditional import Growth, Predictors
 DEFAULT = Growth()
 SHARD = 4096
 """Entities drawn at a time."""
+MOST_JUDGED = 20_000
+"""Entities from whom it is learnt which histories to keep."""
 RECURRENT = 0.6
 """Share of a kind's gaps that are motifs, from which on its streams keep a calendar."""
 
@@ -76,12 +83,14 @@ class Histories:
     marks: Marks
     words: Predictors
     labels: Labels | None
+    selection: Selection | None = None
 
     def draw(self, context: pa.Table, *, seed: int, workers: int = 1) -> tuple[pa.Table, Index]:
         """Events in clock order within each entity, and each one's row of `context` [events]."""
+        shard = SHARD if self.selection is None else SHARD // CANDIDATES
         calls = [
-            (self, context.slice(first, SHARD), first, seed)
-            for first in range(0, context.num_rows, SHARD)
+            (self, context.slice(first, shard), first, seed)
+            for first in range(0, context.num_rows, shard)
         ]
         shards = [s for s in run_all(_draw_shard, calls, workers=workers) if s is not None]
         if not shards:
@@ -130,10 +139,46 @@ class _Shard:
     columns: dict[str, pa.Array]
     met: dict[str, Index]
     given: Floats
+    kind: Index
+
+    def only(self, rows: Index, entity: Index) -> _Shard:
+        """These events, of entities `entity`."""
+        at = pa.array(rows)
+        return _Shard(
+            entity,
+            self.day[rows],
+            self.second[rows],
+            {name: column.take(at) for name, column in self.columns.items()},
+            {name: place[rows] for name, place in self.met.items()},
+            self.given[rows],
+            self.kind[rows],
+        )
 
 
 def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _Shard | None:
+    """One history for each row of `context`, of several candidates where there is a choice."""
     rng = random_stream(seed, "histories", first)
+    if model.selection is None:
+        shard = _draw_all(model, context, rng)
+        return shard and replace(shard, entity=shard.entity + first)
+    rows = np.arange(context.num_rows)
+    shard = _draw_all(model, context.take(pa.array(np.repeat(rows, CANDIDATES))), rng)
+    if shard is None:
+        return None
+    chosen = model.selection.choose(_totals(model, shard, len(rows) * CANDIDATES), rng)
+    owner, candidate = np.divmod(shard.entity, CANDIDATES)
+    kept = np.flatnonzero(candidate == chosen[owner])
+    return shard.only(kept, owner[kept] + first)
+
+
+def _totals(model: Histories, shard: _Shard, entities: int) -> Floats:
+    numbers = (*model.roles.numbers, *(b.rule.column for b in model.marks.balances))
+    return totals(
+        entities, shard.entity, shard.kind, len(model.base), shard.day, shard.columns, numbers
+    )
+
+
+def _draw_all(model: Histories, context: pa.Table, rng: np.random.Generator) -> _Shard | None:
     origin = model.heads.window.origin(_start(context, model.start, model.clock), context.num_rows)
     x = _predictors(model.context, context, origin, model.heads.window)
     streams = model.heads.draw(x, origin, model.clock, rng)
@@ -163,7 +208,7 @@ def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _
     given = np.zeros((len(entity), 0), np.float32)
     if model.labels is not None:
         given = _before_labels(x, streams, line, columns, model.marks, model.words)
-    return _Shard(entity + first, day, second, columns, met, given)
+    return _Shard(entity, day, second, columns, met, given, kind)
 
 
 def fit_histories(
@@ -192,16 +237,16 @@ def fit_histories(
     balances = tuple(Balance.fit(rule, rows.table) for rule in events.running)
     places = {n: Places.fit(_floats(rows.table[n])) for n in roles.numbers}
     kind, base, apart = _with_rhythms(rows, roles, kind, clock)
-    shared, bounded = _shared(rows, kind, len(base), roles, balances)
-    streams, stream = _streams(rows, roles, kind, apart, places, shared, clock)
+    sharing = _sharing(rows, kind, len(base), roles, balances)
+    streams, stream = _streams(rows, roles, kind, apart, places, sharing, clock)
 
-    progress(ProgressEvent("fit", 0, 4, "which streams there are"))
+    progress(ProgressEvent("fit", 0, 5, "which streams there are"))
     irregular = _irregular(stream, kind, len(base), rows, clock)
     lengthless = np.where(np.array(irregular)[streams.kind], streams.length, np.nan)
     heads = fit_heads(
         x, origin, streams, irregular, _income_first(rows, kind, balances), window, clock, **whole
     )
-    progress(ProgressEvent("fit", 1, 4, "when things happen"))
+    progress(ProgressEvent("fit", 1, 5, "when things happen"))
     order = np.lexsort((rows.second, rows.day, stream))
     skeleton = fit_skeleton(
         x,
@@ -213,7 +258,7 @@ def fit_histories(
         clock,
         **whole,
     )
-    progress(ProgressEvent("fit", 2, 4, "what they carry"))
+    progress(ProgressEvent("fit", 2, 5, "what they carry"))
     urns, beside = {}, np.zeros((len(stream), 0), np.float32)
     for name in roles.free:
         urns[name], seen = fit_urn(
@@ -235,14 +280,13 @@ def fit_histories(
         places=places,
         words=roles.categories,
         balances=balances,
-        shared=shared,
-        bounded=bounded,
+        sharing=sharing,
         **whole,
     )
     words = Predictors.fit(rows.table.select([*roles.steady, *roles.categories]))
     labels = None
     if roles.labels:
-        progress(ProgressEvent("fit", 3, 4, "labels"))
+        progress(ProgressEvent("fit", 3, 5, "labels"))
         columns = {n: rows.table[n] for n in rows.table.column_names}
         labels = fit_labels(
             _before_labels(x, streams, line, columns, marks, words),
@@ -253,8 +297,7 @@ def fit_histories(
             rows.table.select(list(roles.labels)),
             **whole,
         )
-    progress(ProgressEvent("fit", 4, 4, "done"))
-    return Histories(
+    model = Histories(
         types=events.table.schema.remove_metadata(),
         roles=roles,
         clock=clock,
@@ -272,6 +315,27 @@ def fit_histories(
         words=words,
         labels=labels,
     )
+    progress(ProgressEvent("fit", 4, 5, "which histories to keep"))
+    selection = _select(model, events, rows, kind, seed)
+    progress(ProgressEvent("fit", 5, 5, "done"))
+    return replace(model, selection=selection)
+
+
+def _select(
+    model: Histories, events: Events, rows: Arranged, kind: Index, seed: int
+) -> Selection | None:
+    """Taught on as many drawn histories as there are real ones."""
+    entities = min(events.context.num_rows, MOST_JUDGED)
+    rng = random_stream(seed, "selection")
+    drawn = _draw_all(model, events.context.slice(0, entities), rng)
+    if drawn is None:
+        return None
+    columns = {n: rows.table[n] for n in rows.table.column_names}
+    given = np.zeros((len(kind), 0), np.float32)
+    whole = _Shard(rows.entity, rows.day, rows.second, columns, {}, given, kind)
+    first = np.flatnonzero(rows.entity < entities)
+    real = whole.only(first, rows.entity[first])
+    return fit_selection(_totals(model, real, entities), _totals(model, drawn, entities), rng)
 
 
 def _with_rhythms(
@@ -303,7 +367,7 @@ def _streams(
     kind: Index,
     apart: Index,
     places: Mapping[str, Places],
-    shared: Mapping[str, NDArray[np.bool_]],
+    sharing: Mapping[str, Sharing],
     clock: Clock,
 ) -> tuple[Streams, Index]:
     """The real streams, by entity, kind and first event, and the stream of each event."""
@@ -316,13 +380,13 @@ def _streams(
     count = np.bincount(stream).astype(np.float64)
     traits: dict[str, Numbers] = {}
     for name, scale in places.items():
-        place = np.nan_to_num(scale.of(_floats(rows.table[name])), nan=0.5)
+        place = sharing[name].places(
+            kind, np.nan_to_num(scale.of(_floats(rows.table[name])), nan=0.5)
+        )
         mean = np.bincount(stream, place) / count
         square = np.bincount(stream, (place - mean[stream]) ** 2) / count
-        # What is a share of the balance has no level of its own.
-        own = ~shared[name][kind[first]]
-        traits[f"level {name}"] = np.where(own, mean, np.nan)
-        traits[f"spread {name}"] = np.where(own & (count > 1), np.sqrt(square), np.nan)
+        traits[f"level {name}"] = mean
+        traits[f"spread {name}"] = np.where(count > 1, np.sqrt(square), np.nan)
     if clock.hours:
         traits["hour"] = np.bincount(stream, rows.second) / count
     steady = {n: rows.table[n].take(pa.array(first)).combine_chunks() for n in roles.steady}
@@ -330,18 +394,17 @@ def _streams(
     return found, stream
 
 
-def _shared(
+def _sharing(
     rows: Arranged, kind: Index, kinds: int, roles: Roles, balances: tuple[Balance, ...]
-) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
-    """For each number and kind whether it is a share of a balance, and whether that limits it."""
+) -> dict[str, Sharing]:
+    """What each number has to do with a balance."""
     exact = {n: to_numbers(rows.table[n]) for n in roles.numbers}
     held = balances_before(balances, rows.entity, exact, signed(balances, rows.table))
-    none = np.zeros(kinds, bool)
-    found = dict.fromkeys(exact, (none, none))
-    for name, balance in held.items():
-        values = np.where(exact[name][1], 0.0, exact[name][0].astype(np.float64))
-        found[name] = shared_kinds(kind, kinds, values, balance)
-    return {n: f[0] for n, f in found.items()}, {n: f[1] for n, f in found.items()}
+    found = {}
+    for name, (values, missing) in exact.items():
+        numbers = np.where(missing, 0.0, values.astype(np.float64))
+        found[name] = sharing_of(kind, kinds, numbers, held.get(name))
+    return found
 
 
 def _income_first(rows: Arranged, kind: Index, balances: tuple[Balance, ...]) -> Index:

@@ -19,6 +19,7 @@ from understudy.encoding.columns import from_numbers, to_numbers
 from understudy.synthesizers.sequential.amounts import (
     Amount,
     Exact,
+    Sharing,
     balances_before,
     fit_amount,
 )
@@ -63,7 +64,7 @@ class Marks:
         rng: np.random.Generator,
     ) -> dict[str, pa.Array]:
         """Columns of the events of `line`; `known` are their kinds' columns."""
-        state = start(self, x, streams, line)
+        state = start(self, x, streams, line, {n: a.shared for n, a in self.numbers.items()})
         spent = signed(self.balances, known)
         values = {n: np.zeros(len(line), state.numbers[n].past.dtype) for n in self.numbers}
         absent = {n: np.zeros(len(line), bool) for n in self.numbers}
@@ -127,7 +128,13 @@ class Marks:
         return balance.adds(self.words.column(rows, balance.rule.sign))
 
 
-def start(marks: Marks, x: Floats, streams: Streams, line: Timeline) -> State:
+def start(
+    marks: Marks,
+    x: Floats,
+    streams: Streams,
+    line: Timeline,
+    shared: Mapping[str, NDArray[np.bool_]],
+) -> State:
     """The state of the histories of `line` before their first events."""
     entities, n = len(x), len(streams)
     dtypes = {c: _native(kind) for c, kind in marks.types.items()}
@@ -136,7 +143,11 @@ def start(marks: Marks, x: Floats, streams: Streams, line: Timeline) -> State:
         marks.clock,
         np.hstack([x[streams.entity], matrix(streams.kind, *streams.traits.values())]),
         np.bincount(line.stream, minlength=n).astype(float),
-        {c: streams.traits[f"level {c}"] for c in marks.places},
+        {
+            # A level among shares says nothing of what amounts are still owed.
+            c: np.where(shared[c][streams.kind], np.nan, streams.traits[f"level {c}"])
+            for c in marks.places
+        },
         {c: Memory.empty(p, dtypes[c], n, entities) for c, p in marks.places.items()},
         {b.rule.column: Account.empty(10.0**b.decimals, entities) for b in marks.balances},
         {name: np.full(entities, np.nan) for name in words},
@@ -165,17 +176,12 @@ def fit_marks(
     places: Mapping[str, Places],
     words: tuple[str, ...],
     balances: tuple[Balance, ...],
-    shared: Mapping[str, NDArray[np.bool_]],
-    bounded: Mapping[str, NDArray[np.bool_]],
+    sharing: Mapping[str, Sharing],
     seed: int,
     growth: Growth,
     workers: int,
 ) -> Marks:
-    """Learns from the events of `line`, whose marks are in `table` [events].
-
-    `shared` says for each number and kind whether it is drawn as a share of the balance, `bounded`
-    whether the balance limits it.
-    """
+    """Learns from the events of `line`, whose marks are in `table` [events]."""
     types = {name: table.schema.field(name).type for name in places}
     exact = {name: to_numbers(table[name]) for name in places}
     spent = signed(balances, table)
@@ -184,7 +190,7 @@ def fit_marks(
     whole = {"seed": seed, "growth": growth, "workers": workers}
     drawn_words = None
     bare = Marks(clock, places, types, None, {}, None, balances)
-    state = start(bare, x, streams, line)
+    state = start(bare, x, streams, line, {n: s.shared for n, s in sharing.items()})
     state.words = {n: np.full(len(x), np.nan) for n in words}
     known = {n: _word_codes(table[n]) for n in words}
     given, lags = None, {n: np.zeros(len(line), np.int64) for n in places}
@@ -223,8 +229,7 @@ def fit_marks(
             name,
             kind[fresh],
             held.get(name, np.zeros(len(line)))[fresh],
-            shared[name],
-            bounded[name],
+            sharing[name],
             next((b.decimals for b in balances if b.rule.amount == name), 0),
             **whole,
         )

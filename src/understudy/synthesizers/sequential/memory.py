@@ -163,6 +163,7 @@ class Account:
                 lately,
                 self.went_lately[entity] * left,
                 balance / lately,
+                balance * (age + LATELY / 2) / came,
             ]
 
     def absorb(self, entity: Index, cents: NDArray[np.int64], since: Numbers) -> None:
