@@ -8,9 +8,9 @@ Split .7/.2/.1 by unit, fitted on train, as many units drawn; one judge, `evalua
 with held-out entities at equal sizes; numbers of children and times between events compare all
 drawn with all training entities. Floors are what real entities score in place of the drawn ones.
 
-With `--epsilon` the noise is that of `SeededSession`: real mechanisms and the real budget, and noise
-that anybody can repeat. That is for measuring, and protects nobody. `--code-book` declares the codes
-that the bank published and round bounds as public.
+With `--epsilon` the noise is that of `SeededSession`: real mechanisms and the real budget, and
+noise that anybody can repeat. That is for measuring, and protects nobody. `--code-book` declares
+the codes that the bank published and round bounds as public.
 
 Costs are those of a whole process that reads, fits, draws and writes; wall-clock seconds depend on
 what else the machine does.
@@ -22,7 +22,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,8 +171,9 @@ def _means(found: Sequence[Figures]) -> Figures:
     """Over seeds; of a p value the least, of memory the most."""
     names = found[0].keys() if found else ()
     values = {name: [one[name] for one in found if name in one] for name in names}
-    reduce = {**dict.fromkeys(LEAST, np.min), **dict.fromkeys(MOST, np.max)}
-    return {name: float(reduce.get(name, np.mean)(each)) for name, each in values.items()}
+    least = {name: min(values[name]) for name in LEAST if name in values}
+    most = {name: max(values[name]) for name in MOST if name in values}
+    return {**{name: float(np.mean(each)) for name, each in values.items()}, **least, **most}
 
 
 def _cell(measure: Measure, found: Figures) -> str:
