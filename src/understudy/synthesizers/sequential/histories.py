@@ -324,7 +324,9 @@ def fit_histories(
 def _select(
     model: Histories, events: Events, rows: Arranged, kind: Index, seed: int
 ) -> Selection | None:
-    """Taught on as many drawn histories as there are real ones."""
+    """Taught on as many drawn histories as there are real ones; None where no balance runs."""
+    if not model.marks.balances:
+        return None
     entities = min(events.context.num_rows, MOST_JUDGED)
     rng = random_stream(seed, "selection")
     drawn = _draw_all(model, events.context.slice(0, entities), rng)
