@@ -181,3 +181,15 @@ def test_small_random_banks_hold_together(real: Dataset) -> None:
     assert fake.tables[str(unit)].num_rows == 5 or unit == "client"
     for name, table in fake.tables.items():
         assert table.schema.equals(real.tables[name].schema)
+
+
+def test_links_that_hold_nothing_but_their_keys() -> None:
+    real = made.school(300, 20)
+    spec = real.schema.table("takes")
+    bare = spec.model_copy(update={"columns": spec.columns[:2]})
+    tables = {**real.tables, "takes": real.tables["takes"].drop_columns(["grade"])}
+    dataset = Dataset(real.schema.with_table(bare), tables)
+    fake = RelationalSynthesizer(seed=0).fit(dataset).sample(300)
+    check_integrity(fake)
+    rows = real.tables["takes"].num_rows
+    assert abs(fake.tables["takes"].num_rows - rows) < 0.1 * rows
