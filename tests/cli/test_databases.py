@@ -12,7 +12,7 @@ import yaml
 from tests.bank import as_files, bank
 from tests.cli.call import Shell
 from tests.data.postgres_server import Server
-from understudy.data import Dataset, read, write
+from understudy.data import Dataset, read, split, write
 from understudy.data.databases import write_database
 from understudy.encoding.constraints import violations
 from understudy.privacy.ledger import Ledger
@@ -231,3 +231,20 @@ def test_clocks_make_histories_only_where_there_is_one(shell: Shell) -> None:
     plan = Plan(source=Source(path="bank"), data=found.schema, engine=Engine(), privacy=NoPrivacy())
     (shell.folder / "plan.yaml").write_text(dump_plan(plan))
     assert shell("run", "plan.yaml", "--seed", "1").code in (0, 3, 4)
+
+
+def test_anybodys_database_is_judged(shell: Shell) -> None:
+    """Copied people under their own keys fail, whoever made the database."""
+    parts = split(bank(900), seed=0)
+    for name in ("train", "holdout", "reference"):
+        as_files(getattr(parts, name), shell.folder / name)
+    real = ("audit", "--train", "train", "--holdout", "holdout", "--reference", "reference")
+    judged = shell(*real, "--synthetic", "train", *UNIT, "--json")
+    assert judged.code == 3
+    lines = {x["name"]: x["ruling"] for x in json.loads(judged.out)["verdict"]["lines"]}
+    assert lines["copies"] == "FAIL"
+    assert lines["keys"] == "PASS"
+    assert shell(*real, "--synthetic", "train").code == 2
+    alone = shell("audit", "--train", "train", "--synthetic", "train", *UNIT)
+    assert alone.code == 2
+    assert "--holdout" in alone.err

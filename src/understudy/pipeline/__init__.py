@@ -47,7 +47,8 @@ def synthesize(
 
     privacy = privacy_for(epsilon, no_dp)
     dataset = read(data, cell_by_cell=privacy.mode == "dp")
-    name = dataset.schema.tables[0].name
+    several = len(dataset.schema.tables) > 1
+    name = "database" if several else dataset.schema.tables[0].name
     if isinstance(data, (str, Path)):
         name = str(parse_url(data)) if is_database(data) else str(data)
     plan = plan_for(
@@ -62,7 +63,6 @@ def synthesize(
         releases=object_of(releases),
         seed=seed,
     )
-    several = len(dataset.schema.tables) > 1
     own = folder_name(name) if several else dataset.schema.tables[0].name
     folder = Path(out) if out else Path("runs") / own
     planned = whole(replace(dataset, schema=plan.data), plan)

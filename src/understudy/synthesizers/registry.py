@@ -26,7 +26,8 @@ class EngineInfo:
     """What an engine is, what it needs and when to take it; `home` is `module:Class`.
 
     `private` ones keep a budget; models of those with `fills` draw missing cells (`impute`); those
-    of `several` tables make databases, and nothing of a single table.
+    of `several` tables make databases, and nothing of a single table; `ordered` ones need an entity
+    and a clock, and make whole histories.
     """
 
     name: str
@@ -37,6 +38,7 @@ class EngineInfo:
     private: bool = False
     fills: bool = False
     several: bool = False
+    ordered: bool = False
 
 
 BUILT_IN = {
@@ -97,6 +99,14 @@ BUILT_IN = {
         "several tables with keys, with or without a budget for whoever a unit names",
         private=True,
         several=True,
+    ),
+    "sequential": EngineInfo(
+        "sequential",
+        "understudy.synthesizers.sequential.engine:SequentialSynthesizer",
+        "event histories: recurrent streams, calendar gaps, amounts, balances that add up",
+        "the core install; seconds of one CPU core for 100,000 events",
+        "one table of events with a unit and a clock (`order_by`), without a privacy budget",
+        ordered=True,
     ),
 }
 DATABASES = "relational"

@@ -23,12 +23,13 @@ from understudy.encoding.columns import to_numbers
 from understudy.runtime.parallel import run_all
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.runtime.random import stream as random_stream
+from understudy.synthesizers.sequential.amounts import Sharing, balances_before, sharing_of
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock, Numbers
 from understudy.synthesizers.sequential.events import Arranged, Events, Index, codes, joint
 from understudy.synthesizers.sequential.heads import Heads, Window, fit_heads
 from understudy.synthesizers.sequential.labels import Labels, fit_labels, looks
-from understudy.synthesizers.sequential.marks import Marks, fit_marks
+from understudy.synthesizers.sequential.marks import Marks, fit_marks, signed
 from understudy.synthesizers.sequential.memory import Places, Timeline
 from understudy.synthesizers.sequential.payees import (
     Degrees,
@@ -37,7 +38,14 @@ from understudy.synthesizers.sequential.payees import (
     identified,
     numbered,
 )
+from understudy.synthesizers.sequential.rhythms import chains
 from understudy.synthesizers.sequential.roles import Kinds, Roles, hits_in, roles_of
+from understudy.synthesizers.sequential.selection import (
+    CANDIDATES,
+    Selection,
+    fit_selection,
+    totals,
+)
 from understudy.synthesizers.sequential.skeleton import Skeleton, fit_skeleton
 from understudy.synthesizers.sequential.streams import Streams, matrix
 from understudy.synthesizers.tabular.cart import Floats
@@ -46,14 +54,17 @@ from understudy.synthesizers.tabular.conditional import Growth, Predictors
 DEFAULT = Growth()
 SHARD = 4096
 """Entities drawn at a time."""
+MOST_JUDGED = 20_000
+"""Entities from whom it is learnt which histories to keep."""
 RECURRENT = 0.6
 """Share of a kind's gaps that are motifs, from which on its streams keep a calendar."""
 
 
 @dataclass(frozen=True)
 class Histories:
-    """See the module's docstring. `types` is the event table's Arrow schema; `precedence` [kinds]
-    orders events of one moment; `paid` [kinds] is the share of streams with a payee.
+    """See the module's docstring. `types` is the event table's Arrow schema. Streams are of
+    kinds [kinds], which look like kind `base` of `kinds`; `precedence` orders those of one moment;
+    `paid` [kinds] is the share of streams with a payee.
     """
 
     types: pa.Schema
@@ -62,6 +73,7 @@ class Histories:
     start: str | None
     context: Predictors
     kinds: Kinds
+    base: Index
     precedence: Numbers
     paid: Numbers
     heads: Heads
@@ -71,12 +83,14 @@ class Histories:
     marks: Marks
     words: Predictors
     labels: Labels | None
+    selection: Selection | None = None
 
     def draw(self, context: pa.Table, *, seed: int, workers: int = 1) -> tuple[pa.Table, Index]:
         """Events in clock order within each entity, and each one's row of `context` [events]."""
+        shard = SHARD if self.selection is None else SHARD // CANDIDATES
         calls = [
-            (self, context.slice(first, SHARD), first, seed)
-            for first in range(0, context.num_rows, SHARD)
+            (self, context.slice(first, shard), first, seed)
+            for first in range(0, context.num_rows, shard)
         ]
         shards = [s for s in run_all(_draw_shard, calls, workers=workers) if s is not None]
         if not shards:
@@ -125,10 +139,46 @@ class _Shard:
     columns: dict[str, pa.Array]
     met: dict[str, Index]
     given: Floats
+    kind: Index
+
+    def only(self, rows: Index, entity: Index) -> _Shard:
+        """These events, of entities `entity`."""
+        at = pa.array(rows)
+        return _Shard(
+            entity,
+            self.day[rows],
+            self.second[rows],
+            {name: column.take(at) for name, column in self.columns.items()},
+            {name: place[rows] for name, place in self.met.items()},
+            self.given[rows],
+            self.kind[rows],
+        )
 
 
 def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _Shard | None:
+    """One history for each row of `context`, of several candidates where there is a choice."""
     rng = random_stream(seed, "histories", first)
+    if model.selection is None:
+        shard = _draw_all(model, context, rng)
+        return shard and replace(shard, entity=shard.entity + first)
+    rows = np.arange(context.num_rows)
+    shard = _draw_all(model, context.take(pa.array(np.repeat(rows, CANDIDATES))), rng)
+    if shard is None:
+        return None
+    chosen = model.selection.choose(_totals(model, shard, len(rows) * CANDIDATES), rng)
+    owner, candidate = np.divmod(shard.entity, CANDIDATES)
+    kept = np.flatnonzero(candidate == chosen[owner])
+    return shard.only(kept, owner[kept] + first)
+
+
+def _totals(model: Histories, shard: _Shard, entities: int) -> Floats:
+    numbers = (*model.roles.numbers, *(b.rule.column for b in model.marks.balances))
+    return totals(
+        entities, shard.entity, shard.kind, len(model.base), shard.day, shard.columns, numbers
+    )
+
+
+def _draw_all(model: Histories, context: pa.Table, rng: np.random.Generator) -> _Shard | None:
     origin = model.heads.window.origin(_start(context, model.start, model.clock), context.num_rows)
     x = _predictors(model.context, context, origin, model.heads.window)
     streams = model.heads.draw(x, origin, model.clock, rng)
@@ -139,7 +189,7 @@ def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _
     order = np.lexsort((rng.random(len(stream)), rank, second, day, streams.entity[stream]))
     stream, day, second = stream[order], day[order], second[order]
     entity, kind = streams.entity[stream], streams.kind[stream]
-    known = model.kinds.rows(kind, rng)
+    known = model.kinds.rows(model.base[kind], rng)
     columns = {name: known[name] for name in known.column_names}
     columns |= {name: steady.take(pa.array(stream)) for name, steady in streams.steady.items()}
     clock_type = model.types.field(model.clock.name).type
@@ -158,7 +208,7 @@ def _draw_shard(model: Histories, context: pa.Table, first: int, seed: int) -> _
     given = np.zeros((len(entity), 0), np.float32)
     if model.labels is not None:
         given = _before_labels(x, streams, line, columns, model.marks, model.words)
-    return _Shard(entity + first, day, second, columns, met, given)
+    return _Shard(entity, day, second, columns, met, given, kind)
 
 
 def fit_histories(
@@ -186,13 +236,17 @@ def fit_histories(
     x = _predictors(context, events.context, origin, window)
     balances = tuple(Balance.fit(rule, rows.table) for rule in events.running)
     places = {n: Places.fit(_floats(rows.table[n])) for n in roles.numbers}
-    streams, stream = _streams(rows, roles, kind, places, clock)
+    kind, base, apart = _with_rhythms(rows, roles, kind, clock)
+    sharing = _sharing(rows, kind, len(base), roles, balances)
+    streams, stream = _streams(rows, roles, kind, apart, places, sharing, clock)
 
-    progress(ProgressEvent("fit", 0, 4, "which streams there are"))
-    irregular = _irregular(stream, kind, kinds.size, rows, clock)
+    progress(ProgressEvent("fit", 0, 5, "which streams there are"))
+    irregular = _irregular(stream, kind, len(base), rows, clock)
     lengthless = np.where(np.array(irregular)[streams.kind], streams.length, np.nan)
-    heads = fit_heads(x, origin, streams, irregular, window, clock, **whole)
-    progress(ProgressEvent("fit", 1, 4, "when things happen"))
+    heads = fit_heads(
+        x, origin, streams, irregular, _income_first(rows, kind, balances), window, clock, **whole
+    )
+    progress(ProgressEvent("fit", 1, 5, "when things happen"))
     order = np.lexsort((rows.second, rows.day, stream))
     skeleton = fit_skeleton(
         x,
@@ -204,7 +258,7 @@ def fit_histories(
         clock,
         **whole,
     )
-    progress(ProgressEvent("fit", 2, 4, "what they carry"))
+    progress(ProgressEvent("fit", 2, 5, "what they carry"))
     urns, beside = {}, np.zeros((len(stream), 0), np.float32)
     for name in roles.free:
         urns[name], seen = fit_urn(
@@ -226,12 +280,13 @@ def fit_histories(
         places=places,
         words=roles.categories,
         balances=balances,
+        sharing=sharing,
         **whole,
     )
     words = Predictors.fit(rows.table.select([*roles.steady, *roles.categories]))
     labels = None
     if roles.labels:
-        progress(ProgressEvent("fit", 3, 4, "labels"))
+        progress(ProgressEvent("fit", 3, 5, "labels"))
         columns = {n: rows.table[n] for n in rows.table.column_names}
         labels = fit_labels(
             _before_labels(x, streams, line, columns, marks, words),
@@ -242,16 +297,16 @@ def fit_histories(
             rows.table.select(list(roles.labels)),
             **whole,
         )
-    progress(ProgressEvent("fit", 4, 4, "done"))
-    return Histories(
+    model = Histories(
         types=events.table.schema.remove_metadata(),
         roles=roles,
         clock=clock,
         start=events.start,
         context=context,
         kinds=kinds,
-        precedence=_precedence(rows, kind, kinds.size),
-        paid=_paid(streams, stream, rows, roles, kinds.size),
+        base=base,
+        precedence=_precedence(rows, kind, len(base)),
+        paid=_paid(streams, stream, rows, roles, len(base)),
         heads=heads,
         skeleton=skeleton,
         urns=urns,
@@ -260,19 +315,63 @@ def fit_histories(
         words=words,
         labels=labels,
     )
+    progress(ProgressEvent("fit", 4, 5, "which histories to keep"))
+    selection = _select(model, events, rows, kind, seed)
+    progress(ProgressEvent("fit", 5, 5, "done"))
+    return replace(model, selection=selection)
 
 
-def _streams(
-    rows: Arranged, roles: Roles, kind: Index, places: Mapping[str, Places], clock: Clock
-) -> tuple[Streams, Index]:
-    """The real streams, by entity, kind and first event, and the stream of each event."""
-    by = [rows.entity, kind]
+def _select(
+    model: Histories, events: Events, rows: Arranged, kind: Index, seed: int
+) -> Selection | None:
+    """Taught on as many drawn histories as there are real ones."""
+    entities = min(events.context.num_rows, MOST_JUDGED)
+    rng = random_stream(seed, "selection")
+    drawn = _draw_all(model, events.context.slice(0, entities), rng)
+    if drawn is None:
+        return None
+    columns = {n: rows.table[n] for n in rows.table.column_names}
+    given = np.zeros((len(kind), 0), np.float32)
+    whole = _Shard(rows.entity, rows.day, rows.second, columns, {}, given, kind)
+    first = np.flatnonzero(rows.entity < entities)
+    real = whole.only(first, rows.entity[first])
+    return fit_selection(_totals(model, real, entities), _totals(model, drawn, entities), rng)
+
+
+def _with_rhythms(
+    rows: Arranged, roles: Roles, kind: Index, clock: Clock
+) -> tuple[Index, Index, Index]:
+    """Kinds parted by rhythm [events], the kind each came from [kinds], and what else parts the
+    streams of a kind [events].
+    """
+    payee = np.full(len(kind), -1, np.int64)
     if roles.splitter is not None:
         payee = codes(rows.table[roles.splitter])
         share = np.bincount(kind, payee >= 0) / np.maximum(np.bincount(kind), 1)
         # A payee here and there in a kind that mostly has none parts nothing.
-        by.append(np.where(share[kind] >= 0.5, payee, -1))
-    group = joint(by, len(kind))
+        payee = np.where(share[kind] >= 0.5, payee, -1)
+    group = joint([rows.entity, kind, payee], len(kind))
+    mixed = np.array(_irregular(group, kind, int(kind.max()) + 1, rows, clock))
+    chain = np.full(len(kind), -1, np.int64)
+    for each in np.flatnonzero(mixed):
+        mine = kind == each
+        chain[mine] = chains(group[mine], kind[mine], rows.day[mine], clock)
+    parted = 2 * kind + (chain >= 0)
+    found, now = np.unique(parted, return_inverse=True)
+    return now.reshape(-1).astype(np.int64), found // 2, joint([payee, chain], len(kind))
+
+
+def _streams(
+    rows: Arranged,
+    roles: Roles,
+    kind: Index,
+    apart: Index,
+    places: Mapping[str, Places],
+    sharing: Mapping[str, Sharing],
+    clock: Clock,
+) -> tuple[Streams, Index]:
+    """The real streams, by entity, kind and first event, and the stream of each event."""
+    group = joint([rows.entity, kind, apart], len(kind))
     _, first = np.unique(group, return_index=True)
     order = np.lexsort((first, kind[first], rows.entity[first]))
     number = np.empty(len(first), np.int64)
@@ -281,16 +380,43 @@ def _streams(
     count = np.bincount(stream).astype(np.float64)
     traits: dict[str, Numbers] = {}
     for name, scale in places.items():
-        place = np.nan_to_num(scale.of(_floats(rows.table[name])), nan=0.5)
+        place = sharing[name].places(
+            kind, np.nan_to_num(scale.of(_floats(rows.table[name])), nan=0.5)
+        )
         mean = np.bincount(stream, place) / count
-        traits[f"level {name}"] = mean
         square = np.bincount(stream, (place - mean[stream]) ** 2) / count
+        traits[f"level {name}"] = mean
         traits[f"spread {name}"] = np.where(count > 1, np.sqrt(square), np.nan)
     if clock.hours:
         traits["hour"] = np.bincount(stream, rows.second) / count
     steady = {n: rows.table[n].take(pa.array(first)).combine_chunks() for n in roles.steady}
     found = Streams(rows.entity[first], kind[first], rows.day[first], count, traits, steady)
     return found, stream
+
+
+def _sharing(
+    rows: Arranged, kind: Index, kinds: int, roles: Roles, balances: tuple[Balance, ...]
+) -> dict[str, Sharing]:
+    """What each number has to do with a balance."""
+    exact = {n: to_numbers(rows.table[n]) for n in roles.numbers}
+    held = balances_before(balances, rows.entity, exact, signed(balances, rows.table))
+    found = {}
+    for name, (values, missing) in exact.items():
+        numbers = np.where(missing, 0.0, values.astype(np.float64))
+        found[name] = sharing_of(kind, kinds, numbers, held.get(name))
+    return found
+
+
+def _income_first(rows: Arranged, kind: Index, balances: tuple[Balance, ...]) -> Index:
+    """Kinds in the order in which their streams are drawn: what is spent depends on what comes in.
+
+    Else frequent kinds first.
+    """
+    counts = np.bincount(kind)
+    comes = np.zeros(len(counts))
+    for plus in signed(balances, rows.table).values():
+        comes += np.bincount(kind, plus) / np.maximum(counts, 1) > 0.5
+    return np.lexsort((-counts, -comes))
 
 
 def _irregular(
