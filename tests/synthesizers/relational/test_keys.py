@@ -16,6 +16,8 @@ from understudy.data import Dataset
 from understudy.data.integrity import check_integrity
 from understudy.data.matching import links
 from understudy.errors import EngineError, PlanError
+from understudy.privacy.budget import Budget
+from understudy.privacy.sessions import SeededSession
 from understudy.synthesizers.relational.engine import RelationalSynthesizer
 from understudy.synthesizers.relational.hierarchy import depths
 
@@ -66,6 +68,13 @@ def test_keys_that_share_a_column_lead_to_one_tenant() -> None:
     empty = fake.tables["order"]["product"].null_count
     assert counted == 3 * fake.tables["order"].num_rows - empty
     assert 0 < empty < 0.5 * fake.tables["order"].num_rows
+
+
+def test_keys_that_share_a_column_agree_under_a_budget_too() -> None:
+    session = SeededSession(Budget(20.0, 1e-6), 1)
+    fake = RelationalSynthesizer(seed=0).fit(made.shops(), privacy=session).sample(60)
+    check_integrity(fake)
+    assert fake.tables["order"].num_rows > 40
 
 
 def test_shared_columns_without_a_table_of_their_own_are_refused() -> None:

@@ -82,13 +82,13 @@ class RelationalSynthesizer:
 
         dataset = data if isinstance(data, Dataset) else read(data)
         graph = graph_for(dataset)
+        refuse_disagreement(graph)
         if privacy is None:
             return self._open(dataset, graph, progress)
         return self._private(dataset, graph, privacy, progress)
 
     def _open(self, dataset: Dataset, graph: Graph, progress: Progress) -> RelationalModel:
         schema = dataset.schema
-        refuse_disagreement(graph)
         _refuse_nobody(dataset, graph)
         learnt = {s.name: learnt_names(s, pointed_at(schema, s.name)) for s in schema.tables}
         rows = real_rows(dataset, graph, learnt)

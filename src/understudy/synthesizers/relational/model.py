@@ -23,7 +23,7 @@ from understudy.synthesizers.relational.distinct import without_repeats
 from understudy.synthesizers.relational.events import EventModel
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.keys import Keys
-from understudy.synthesizers.relational.pairing import Pairing
+from understudy.synthesizers.relational.pairing import Pairing, agreed
 from understudy.synthesizers.relational.rows import NOBODY, Rows
 from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
@@ -122,7 +122,8 @@ class RelationalModel:
             else:
                 self._draw(rows, name, scale, seed)
             for link in self._ready(name):
-                rows.parents[link.name] = self.pairings[link.name].draw(rows, self.graph, seed)
+                places = self.pairings[link.name].draw(rows, self.graph, seed)
+                rows.parents[link.name] = agreed(rows, self.graph, link, places, seed)
                 if link.child == name and not link.nullable:
                     self._drop_lost(rows, link)
             without_repeats(self.schema.table(name), rows, self.graph, seed)
