@@ -16,6 +16,8 @@ from understudy.data import Dataset
 from understudy.data.integrity import check_integrity
 from understudy.data.matching import links
 from understudy.errors import EngineError, PlanError
+from understudy.privacy.budget import Budget
+from understudy.privacy.sessions import SeededSession
 from understudy.synthesizers.relational.engine import RelationalSynthesizer
 from understudy.synthesizers.relational.hierarchy import depths
 
@@ -66,6 +68,13 @@ def test_keys_that_share_a_column_lead_to_one_tenant() -> None:
     empty = fake.tables["order"]["product"].null_count
     assert counted == 3 * fake.tables["order"].num_rows - empty
     assert 0 < empty < 0.5 * fake.tables["order"].num_rows
+
+
+def test_keys_that_share_a_column_agree_under_a_budget_too() -> None:
+    session = SeededSession(Budget(20.0, 1e-6), 1)
+    fake = RelationalSynthesizer(seed=0).fit(made.shops(), privacy=session).sample(60)
+    check_integrity(fake)
+    assert fake.tables["order"].num_rows > 40
 
 
 def test_shared_columns_without_a_table_of_their_own_are_refused() -> None:
@@ -181,3 +190,15 @@ def test_small_random_banks_hold_together(real: Dataset) -> None:
     assert fake.tables[str(unit)].num_rows == 5 or unit == "client"
     for name, table in fake.tables.items():
         assert table.schema.equals(real.tables[name].schema)
+
+
+def test_links_that_hold_nothing_but_their_keys() -> None:
+    real = made.school(300, 20)
+    spec = real.schema.table("takes")
+    bare = spec.model_copy(update={"columns": spec.columns[:2]})
+    tables = {**real.tables, "takes": real.tables["takes"].drop_columns(["grade"])}
+    dataset = Dataset(real.schema.with_table(bare), tables)
+    fake = RelationalSynthesizer(seed=0).fit(dataset).sample(300)
+    check_integrity(fake)
+    rows = real.tables["takes"].num_rows
+    assert abs(fake.tables["takes"].num_rows - rows) < 0.1 * rows

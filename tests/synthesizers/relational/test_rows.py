@@ -33,7 +33,7 @@ def test_siblings_drawn_one_by_one_are_told_what_the_whole_table_tells(
     assert whole.shape == (len(found), siblings.width)
     earlier, nth = siblings.nobody(5), dict.fromkeys(range(4), 0)
     levels = sorted({row[1] for row in found})
-    for i, (parent, kind, number) in enumerate(found):
+    for i, (parent, _, _) in enumerate(found):
         place = nth.get(parent, 0)
         told = earlier.told(np.array([parent]), place)[0]
         assert np.allclose(whole[i], told)
@@ -144,3 +144,21 @@ def test_waves_take_siblings_in_turn(parents: list[int]) -> None:
             assert waves[earlier[i]] < waves[i] or waves[i] == 3
         if parent < 0 or parents.count(parent) == 1:
             assert waves[i] == 4
+
+
+def test_sweeps_move_cells_and_nothing_else() -> None:
+    real = visits(300)
+    still = RelationalSynthesizer(seed=0).fit(real).sample(300)
+    model = RelationalSynthesizer(seed=0, sweeps=1).fit(real)
+    assert {(sweep.table, sweep.column) for sweep in model.sweeps} == {
+        ("who", "fee"),
+        ("visit", "kind"),
+    }
+    moved = model.sample(300)
+    for name in ("id", "up", "hours", "rate", "cost", "fee"):
+        assert moved.tables["visit"][name].equals(still.tables["visit"][name])
+    assert moved.tables["who"]["id"].equals(still.tables["who"]["id"])
+    for table, column in (("who", "fee"), ("visit", "kind")):
+        ours, theirs = moved.tables[table][column], still.tables[table][column]
+        assert ours.type == theirs.type
+        assert np.mean(np.asarray(pc.not_equal(ours, theirs))) > 0.2

@@ -124,7 +124,7 @@ def _target(link: Link, column: str) -> str:
     return link.key.references[link.key.columns.index(column)]
 
 
-def _when(graph: Graph, link: Link) -> tuple[int, int, int]:
+def _when(graph: Graph, link: Link) -> tuple[int, int, bool, int]:
     """In which order the links of a table are settled."""
     late = graph.order.index(link.parent) if link.way == "deferred" else 0
-    return SETTLED[link.way], late, link.place
+    return SETTLED[link.way], late, link.nullable, link.place

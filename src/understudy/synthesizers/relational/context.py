@@ -57,7 +57,7 @@ def context_of(rows: Rows, graph: Graph, link: Link) -> pa.Table:
         if other.child == link.child:
             break
         if other.name in rows.parents:
-            for name, column in _summary(rows, other).items():
+            for name, column in summary(rows, other).items():
                 found = found.append_column(name, column)
     return found
 
@@ -85,7 +85,7 @@ def looked_up_under(graph: Graph, link: Link) -> str:
     return f"{link.name if several else link.child}.{link.parent}."
 
 
-def _summary(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
+def summary(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
     """Of the children by `link` of each parent: the first one's cells, and means of numbers."""
     parents = rows.parents[link.name]
     size = rows.size(link.parent)

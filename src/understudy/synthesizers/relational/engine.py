@@ -5,7 +5,7 @@
 
 Tables are made one after the other along their foreign keys (`graph`). A row is drawn by trees
 given the row it hangs on, that one's parents, the rows made before it for the same parent and its
-sibling before (`tables`), together with how many rows will hang on it. Tables with a clock are
+siblings before (`tables`), together with how many rows will hang on it. Tables with a clock are
 histories (`sequential`). Keys beside the one a table hangs on are matched by likeness, and every
 row is pointed at as often as its own count says (`pairing`). Tables that belong to nobody are kept.
 
@@ -35,6 +35,7 @@ from understudy.synthesizers.relational.graph import Graph, graph_of, has_clock
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Pairing, fit_pairing
 from understudy.synthesizers.relational.rows import Rows, real_rows
+from understudy.synthesizers.relational.sweeps import Sweep, fit_sweeps
 from understudy.synthesizers.relational.tables import TableModel, fit_table
 from understudy.synthesizers.tabular.conditional import Growth
 from understudy.synthesizers.tabular.request import with_params
@@ -47,7 +48,9 @@ SMALL = 200
 class RelationalSynthesizer:
     """Configuration of the engine; every field is public and printed in the certificate.
 
-    `leaf`, `trees` and `features` are those of the tree engine.
+    `leaf`, `trees` and `features` are those of the tree engine. `sweeps` is how often cells are
+    drawn anew given their parents and children (see `sweeps`); on the Czech bank the judge of
+    entities does better without (AUC .578, with one sweep .690; two real samples .522).
     """
 
     seed: int = 0
@@ -55,6 +58,7 @@ class RelationalSynthesizer:
     leaf: int = 40
     features: float = 0.8
     workers: int = 1
+    sweeps: int = 0
 
     private = True
 
@@ -78,24 +82,26 @@ class RelationalSynthesizer:
 
         dataset = data if isinstance(data, Dataset) else read(data)
         graph = graph_for(dataset)
+        refuse_disagreement(graph)
         if privacy is None:
             return self._open(dataset, graph, progress)
         return self._private(dataset, graph, privacy, progress)
 
     def _open(self, dataset: Dataset, graph: Graph, progress: Progress) -> RelationalModel:
         schema = dataset.schema
-        refuse_disagreement(graph)
         _refuse_nobody(dataset, graph)
         learnt = {s.name: learnt_names(s, pointed_at(schema, s.name)) for s in schema.tables}
         rows = real_rows(dataset, graph, learnt)
         growth = Growth(trees=self.trees, leaf=self.leaf, features=self.features)
+        tables = self._tables(schema, rows, graph, growth, progress)
         return RelationalModel(
             config=self,
             schema=schema,
             graph=graph,
             private=False,
             sizes={name: rows.size(name) for name in graph.order},
-            tables=self._tables(schema, rows, graph, growth, progress),
+            tables=tables,
+            sweeps=self._sweeps(schema, rows, graph, tables, growth),
             histories=self._histories(dataset, rows, graph, growth, progress),
             pairings=self._pairings(rows, graph, growth, progress),
             types=_types(dataset),
@@ -150,6 +156,21 @@ class RelationalSynthesizer:
                 pointed_at=pointed_at(schema, name),
             )
         return found
+
+    def _sweeps(
+        self,
+        schema: Schema,
+        rows: Rows,
+        graph: Graph,
+        tables: Mapping[str, TableModel],
+        growth: Growth,
+    ) -> tuple[Sweep, ...]:
+        if self.sweeps == 0:
+            return ()
+        specs = {spec.name: spec for spec in schema.tables}
+        return fit_sweeps(
+            specs, rows, graph, tables, seed=self.seed, growth=growth, workers=self.workers
+        )
 
     def _histories(
         self, dataset: Dataset, rows: Rows, graph: Graph, growth: Growth, progress: Progress

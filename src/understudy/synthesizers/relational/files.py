@@ -15,6 +15,7 @@ from understudy.synthesizers.relational.pairing import Feature, Pairing
 from understudy.synthesizers.relational.private.files import CLASSES as PRIVATE
 from understudy.synthesizers.relational.products import Product
 from understudy.synthesizers.relational.siblings import Siblings
+from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
 from understudy.synthesizers.sequential.files import CLASSES as HISTORIES
 
@@ -32,6 +33,7 @@ CLASSES = (
     RelationalModel,
     Schema,
     Siblings,
+    Sweep,
     TableModel,
 )
 

@@ -82,15 +82,15 @@ def graph_of(
     chosen = {name: _primary(spec, reference, hangs) for name, spec in specs.items()}
     order = _ordered(specs, chosen, reference, late)
     place = {name: i for i, name in enumerate(order)}
-    links = {
-        name: tuple(
+    links: dict[str, tuple[Link, ...]] = {}
+    for name, spec in specs.items():
+        found = [
             Link(name, i, key, _nullable(spec, key), _way(spec, key, chosen, place, small))
-            for i, key in enumerate(spec.foreign_keys)
-        )
-        for name, spec in specs.items()
-        if name not in reference
-    }
-    return Graph(order, frozenset(reference), links | dict.fromkeys(reference, ()))
+            for i, key in enumerate(spec.foreign_keys if name not in reference else ())
+        ]
+        # Keys that are always there are settled first: others may have to agree with them.
+        links[name] = tuple(sorted(found, key=lambda link: link.nullable))
+    return Graph(order, frozenset(reference), links)
 
 
 def _primary(

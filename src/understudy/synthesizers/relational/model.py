@@ -23,8 +23,9 @@ from understudy.synthesizers.relational.distinct import without_repeats
 from understudy.synthesizers.relational.events import EventModel
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.keys import Keys
-from understudy.synthesizers.relational.pairing import Pairing
+from understudy.synthesizers.relational.pairing import Pairing, agreed
 from understudy.synthesizers.relational.rows import NOBODY, Rows
+from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class RelationalModel:
     pairings: Mapping[str, Pairing | Likeness]
     types: Mapping[str, pa.Schema]
     real: Mapping[str, pa.Table]
+    sweeps: tuple[Sweep, ...] = ()
 
     engine = "relational"
 
@@ -120,10 +122,14 @@ class RelationalModel:
             else:
                 self._draw(rows, name, scale, seed)
             for link in self._ready(name):
-                rows.parents[link.name] = self.pairings[link.name].draw(rows, self.graph, seed)
+                places = self.pairings[link.name].draw(rows, self.graph, seed)
+                rows.parents[link.name] = agreed(rows, self.graph, link, places, seed)
                 if link.child == name and not link.nullable:
                     self._drop_lost(rows, link)
             without_repeats(self.schema.table(name), rows, self.graph, seed)
+        for nth in range(self.config.sweeps):
+            for sweep in self.sweeps:
+                sweep.redraw(rows, self.graph, nth, seed)
         return rows
 
     def _load(self, rows: Rows, name: str) -> None:

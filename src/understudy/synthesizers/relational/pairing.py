@@ -227,6 +227,23 @@ def anybody(
     return np.where(after > first, order[np.minimum(at, len(order) - 1)], NOBODY)
 
 
+def agreed(rows: Rows, graph: Graph, link: Link, places: Places, seed: int) -> Places:
+    """`places` with every row that points at somebody with whom its other keys do not agree moved
+    to one with whom they do, in proportion to their counts; -1 where there is none."""
+    must = required(rows, graph, link)
+    if not must:
+        return places
+    wrong = np.zeros(len(places), bool)
+    for mine, theirs in must:
+        wrong |= (places != NOBODY) & (mine != NOBODY) & (theirs[places] != mine)
+    left = np.flatnonzero(wrong)
+    if len(left) == 0:
+        return places
+    found, rng = places.copy(), stream(seed, "pairing", link.name, "agreed")
+    found[left] = anybody([(m[left], t) for m, t in must], rows.counts[link.name], rng)
+    return found
+
+
 def waves_of(parents: Places) -> tuple[Places, Places]:
     """In which wave each row is matched, and the sibling whose match it is given (-1 for none).
 
