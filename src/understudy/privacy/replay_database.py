@@ -20,26 +20,30 @@ from understudy.schema import (
     Unit,
 )
 
-PEOPLE, SHARED, COMPLAINTS = 1_500, 60, 900
+PEOPLE = 1_500
 FIRST = dt.date(2020, 1, 1)
 
 
-def database() -> Dataset:
-    """People, who may hold several accounts and some of these together; payments from accounts,
-    with a clock; complaints that may be about a card; public regions. The unit is a person."""
+def database(people: int = PEOPLE) -> Dataset:
+    """So many people (20 at least), and public regions. The unit is a person.
+
+    They hold one or two accounts, some of these together; payments from accounts have a clock;
+    complaints may be about what one holds.
+    """
     rng = stream(0, "replay", "database")
-    accounts = np.append(np.repeat(np.arange(PEOPLE), rng.integers(1, 3, PEOPLE)), [])
-    holder = np.append(accounts, rng.integers(0, PEOPLE, SHARED)).astype(np.int64)
-    account = np.append(np.arange(len(accounts)), rng.choice(len(accounts), SHARED, False))
+    accounts = np.repeat(np.arange(people), rng.integers(1, 3, people))
+    shared = people // 25
+    holder = np.append(accounts, rng.integers(0, people, shared))
+    account = np.append(np.arange(len(accounts)), rng.choice(len(accounts), shared, False))
     tables = {
         "region": pa.table({"region_id": np.arange(4), "area": ["n", "s", "n", "w"]}),
-        "person": _people(rng),
+        "person": _people(rng, people),
         "account": _accounts(rng, len(accounts)),
         "holder": pa.table(
             {
                 "holder_id": np.arange(len(holder)) + 50_000,
                 "person_id": holder + 100,
-                "account_id": account.astype(np.int64) + 10_000,
+                "account_id": account + 10_000,
                 "part": np.array(["owner", "user"])[(np.arange(len(holder)) >= len(accounts)) * 1],
             }
         ),
@@ -49,17 +53,17 @@ def database() -> Dataset:
     return Dataset(SCHEMA, tables)
 
 
-def _people(rng: np.random.Generator) -> pa.Table:
-    income = np.round(np.exp(rng.normal(8, 0.5, PEOPLE)), 2)
+def _people(rng: np.random.Generator, size: int) -> pa.Table:
+    income = np.round(np.exp(rng.normal(8, 0.5, size)), 2)
     income[17] = 9e8
-    job = np.array(["baker", "nurse", "smith"])[rng.integers(0, 3, PEOPLE)].astype(object)
+    job = np.array(["baker", "nurse", "smith"])[rng.integers(0, 3, size)].astype(object)
     job[3] = "lion tamer"
     return pa.table(
         {
-            "person_id": np.arange(PEOPLE) + 100,
-            "region_id": pa.array(rng.integers(0, 4, PEOPLE), mask=rng.random(PEOPLE) < 0.1),
+            "person_id": np.arange(size) + 100,
+            "region_id": pa.array(rng.integers(0, 4, size), mask=rng.random(size) < 0.1),
             "job": pa.array(job.tolist()),
-            "income": pa.array(income, mask=rng.random(PEOPLE) < 0.1),
+            "income": pa.array(income, mask=rng.random(size) < 0.1),
         }
     )
 
@@ -89,13 +93,14 @@ def _payments(rng: np.random.Generator, accounts: int) -> pa.Table:
 
 def _complaints(rng: np.random.Generator, holder: np.ndarray) -> pa.Table:
     """Of a person, some about one of that person's holdings."""
-    about = rng.choice(len(holder), COMPLAINTS, False)
+    size = len(holder) // 2
+    about = rng.choice(len(holder), size, False)
     return pa.table(
         {
-            "complaint_id": np.arange(COMPLAINTS),
+            "complaint_id": np.arange(size),
             "person_id": holder[about] + 100,
-            "holder_id": pa.array(about + 50_000, mask=rng.random(COMPLAINTS) < 0.3),
-            "days": rng.integers(0, 60, COMPLAINTS),
+            "holder_id": pa.array(about + 50_000, mask=rng.random(size) < 0.3),
+            "days": rng.integers(0, 60, size),
         }
     )
 

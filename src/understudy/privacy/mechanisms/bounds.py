@@ -3,7 +3,8 @@
 A noisy histogram over a fixed public grid, the powers of two with their sign; the outermost bins
 whose noisy count stands clear of the noise give the bounds, which are therefore powers of two and
 hold all values but a few at the ends. Bins stand out alone, or neighbours together; either happens
-to empty bins with probability `failure` / 2 at most. A minimum or maximum read off the data would be somebody's value.
+to empty bins with probability `failure` / 2 at most. A minimum or maximum read off the data would
+be somebody's value.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Bounds:
 
     @property
     def threshold(self) -> float:
-        """What the noise alone exceeds in any of the bins with probability `failure` / 2 at most."""
+        """What noise alone exceeds in any of the bins with probability `failure` / 2 at most."""
         sigma = self.multiplier * self.sensitivity
         return max(0.5 - sigma * NormalDist().inv_cdf(self.failure / 2 / BINS), 0.5)
 
