@@ -18,8 +18,9 @@ def replay(
     from understudy.errors import EngineError
     from understudy.privacy.engine_audit import audit_engine
     from understudy.privacy.replay import replay_engine
+    from understudy.privacy.replay_database import database
     from understudy.privacy.replay_example import example
-    from understudy.synthesizers.registry import create, engine_class, engines
+    from understudy.synthesizers.registry import DATABASES, create, engine_class, engines
 
     made = create(engine)
     if not (engines()[engine].private or getattr(engine_class(engine), "private", False)):
@@ -27,7 +28,7 @@ def replay(
             f"engine {engine!r} keeps no privacy budget, so there is nothing to replay. An "
             "engine of yours that does says so with `private = True` on its class."
         )
-    report = replay_engine(made, example(), subject=engine)
+    report = replay_engine(made, database() if engine == DATABASES else example(), subject=engine)
     if not json:
         print("\n".join(report.sentences()), flush=True)
     audit = audit_engine(made, subject=engine)

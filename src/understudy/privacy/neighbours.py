@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from understudy.data import Dataset
 from understudy.errors import EngineError
+from understudy.privacy.database_neighbours import more, telling_units, without
 
 MOST_REMOVED = 16
 NEW_LEVEL = "a level nobody had"
@@ -32,11 +33,12 @@ class Neighbour:
 
 
 def neighbours(dataset: Dataset) -> list[Neighbour]:
-    """Neighbours of a dataset of one table; raises `EngineError` for several tables or no rows."""
+    """Neighbours of a table, or of a database whose unit is an entity.
+
+    Raises `EngineError` for no rows, and for several tables of which none names a unit.
+    """
     if len(dataset.schema.tables) != 1:
-        raise EngineError(
-            f"replay takes a dataset of one table, this one has {len(dataset.schema.tables)}."
-        )
+        return _of_database(dataset)
     if dataset.num_rows == 0:
         raise EngineError("replay needs rows to take away, this dataset has none.")
     removed: dict[frozenset[int], str] = {}
@@ -49,6 +51,21 @@ def neighbours(dataset: Dataset) -> list[Neighbour]:
     return found + [
         Neighbour(f"with one more unit, {why}", _with(dataset, cells))
         for why, cells in _new_units(dataset)
+    ]
+
+
+def _of_database(dataset: Dataset) -> list[Neighbour]:
+    if dataset.schema.unit.column is None:
+        raise EngineError(
+            f"replay of {len(dataset.schema.tables)} tables needs to know who is protected: name "
+            "the unit, a column of one of them."
+        )
+    if dataset.tables[dataset.schema.table(dataset.schema.unit.table).name].num_rows == 0:
+        raise EngineError("replay needs units to take away, this database has none.")
+    found = list(telling_units(dataset, _telling_rows).items())[:MOST_REMOVED]
+    removed = [Neighbour(f"without {why}", without(dataset, unit)) for unit, why in found]
+    return removed + [
+        Neighbour(f"with one more unit, {why}", made) for why, made in more(dataset, _extreme)
     ]
 
 

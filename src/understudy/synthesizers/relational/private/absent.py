@@ -6,6 +6,7 @@ out as what they are, where learning them would make up rows from noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.rows import Rows
 
 CLEAR = 4.0
-"""Standard deviations of the noise by which the rows that have any must stand out."""
+"""Standard deviations of the noise by which rows that have some must stand out."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Absent:
 def not_seen(graph: Graph, name: str, axes: Mapping[str, Mapping[str, Binned]]) -> bool:
     """Whether the noisy counts of the rows that `name` hangs on show none of it.
 
-    Follows from answers paid for: how many of those rows have how many of it.
+    Follows from answers paid for: how many rows there are, and how many of them have none.
     """
     primary = graph.primary(name)
     if primary is None:
@@ -60,6 +61,8 @@ def not_seen(graph: Graph, name: str, axes: Mapping[str, Mapping[str, Binned]]) 
     none = int(binned.axis.encode(pa.chunked_array([pa.array([0])]))[0])
     if not isinstance(binned.axis, GridAxis) or binned.axis.widths[none] > 1:
         return False
-    some = np.arange(len(binned.counts)) != none
-    noise = float(np.sqrt(binned.variance[some].sum()))
-    return float(binned.counts[some].sum()) < CLEAR * noise
+    sums = [float(column.counts.sum()) for column in axes[primary.parent].values()]
+    precisions = [1.0 / float(column.variance.sum()) for column in axes[primary.parent].values()]
+    everyone = float(np.dot(sums, precisions)) / sum(precisions)
+    noise = math.sqrt(1.0 / sum(precisions) + float(binned.variance[none]))
+    return everyone - float(binned.counts[none]) < CLEAR * noise

@@ -359,7 +359,7 @@ def _who(
     given = options[0]
     if len(options) > 1:
         codes = seen.map(lambda rows: [_given(o, rows, graph, parent) for o in options])
-        epsilon = CHOOSING * part.budget.epsilon
+        epsilon = part.choices(CHOOSING)
         sizes = [o.size for o in options]
         given = options[choose(flags, codes, sizes, part, epsilon, 0.0)]
     columns: list[Column] = [Boolean(name=str(i), nullable=False) for i in range(len(labels))]

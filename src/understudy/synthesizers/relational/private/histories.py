@@ -31,9 +31,18 @@ from understudy.synthesizers.sequential.motifs import (
     regular_share,
 )
 
-KIND, FIRST, LASTS, CODE, DAYS, HOUR = "kind", "first", "lasts", "code", "days", "hour"
+KIND, FIRST, LASTS, GAP, DAYS, HOUR = "kind", "first", "lasts", "gap", "days", "hour"
 STEP, AGAIN_MARK = "step ", "again "
-CODES = tuple(str(code) for code in (NONE, *MONTHS, AGAIN))
+AT_END = "month end"
+"""Whether a stream starts on a month's last day, which it then keeps: interest, fees."""
+OFF = 2 * SLACK + 1
+GAPS = tuple(
+    str(code * OFF + off + SLACK)
+    for code in (NONE, *MONTHS, AGAIN)
+    for off in (range(-SLACK, SLACK + 1) if code in MONTHS else (0,))
+)
+"""A motif and the days by which it is missed, in one label: what is one in truth is not left to be
+found as a pair of columns. Days of a gap that is no motif are a column of their own."""
 SAME, FINEST, MOST_STEPS = "same", 2, 8
 """Steps of a number are halves of a doubling, up to four doublings either way."""
 STEPS = (SAME, *(str(step) for step in range(-MOST_STEPS, MOST_STEPS + 1)), "none")
@@ -151,9 +160,10 @@ class Streams:
         if it ends before the window does."""
         at = np.flatnonzero(self.rank == 0)
         since = self.log.day[at] - self.log.start[self.log.entity[at]]
+        found: dict[str, pa.Array] = {KIND: _codes(self.kind_of)}
+        found[AT_END] = pa.array(anchor_of(self.log.day[at]) == 0)
         last = np.zeros(len(at))
         last[self.stream] = self.log.day
-        found: dict[str, pa.Array] = {KIND: _codes(self.kind_of)}
         found[FIRST] = pa.array(since.astype(np.int64))
         found[LASTS] = pa.array(
             (last - self.log.day[at]).astype(np.int64), mask=last > until - GONE
@@ -173,8 +183,10 @@ class Streams:
         last = np.where(self.rank[at] > 1, day[at - 1] - day[np.maximum(at - 2, 0)], np.nan)
         code, days = encode(day[at - 1], day[at], anchor, last, calendar=True)
         found: dict[str, pa.Array] = {KIND: _codes(self.kind_of[self.stream[at]])}
-        found[CODE] = pa.array(code).cast(pa.string())
-        found[DAYS] = pa.array(days.astype(np.int64))
+        none = code == NONE
+        off = np.where(np.isin(code, MONTHS), days, 0).astype(np.int64)
+        found[GAP] = pa.array(code * OFF + off + SLACK).cast(pa.string())
+        found[DAYS] = pa.array(days.astype(np.int64), mask=~none)
         if hours:
             found[HOUR] = pa.array((self.log.second[at] // 3600).astype(np.int64))
         for name, values in self.log.numbers.items():
@@ -185,6 +197,31 @@ class Streams:
             found[AGAIN_MARK + name] = same
             found[name] = pc.if_else(same, pa.scalar(None, pa.string()), now)
         return pa.table(found)
+
+
+def gaps_of(label: NDArray[np.int64], days: Numbers, kind: Places) -> tuple[Places, Numbers]:
+    """Code and days (`sequential.motifs`) of labels and days drawn, each [streams].
+
+    A gap that is no motif and came without days takes those of another stream of its kind.
+    """
+    code, off = np.divmod(label, OFF)
+    lent = _lent(days, kind)
+    return code, np.where(code == NONE, lent, off - SLACK)
+
+
+def _lent(days: Numbers, kind: Places) -> Numbers:
+    """Days without gaps: every missing one from the next stream of the same kind that has some."""
+    order = np.lexsort((~np.isfinite(days), kind))
+    known = np.isfinite(days[order])
+    first = np.searchsorted(kind[order], kind[order], side="left")
+    there = np.bincount(kind[order], known, int(kind.max(initial=0)) + 1).astype(np.int64)[
+        kind[order]
+    ]
+    rank = np.arange(len(order)) - first
+    found = np.empty(len(days))
+    taken = days[order][np.minimum(first + rank % np.maximum(there, 1), len(order) - 1)]
+    found[order] = np.where(there > 0, taken, 1.0)
+    return found
 
 
 def steps(first: Numbers, before: Numbers, now: Numbers) -> pa.Array:
@@ -214,6 +251,7 @@ def first_columns(
 ) -> list[Column]:
     """Of `Streams.firsts`, in a window of so many days."""
     found: list[Column] = [
+        Boolean(name=AT_END, nullable=False),
         Number(name=FIRST, integer=True, nullable=False, minimum=0, maximum=days),
         Number(name=LASTS, integer=True, minimum=0, maximum=days),
     ]
@@ -225,8 +263,8 @@ def next_columns(
 ) -> list[Column]:
     """Of `Streams.nexts`."""
     found: list[Column] = [
-        Category(name=CODE, levels=CODES, nullable=False),
-        Number(name=DAYS, integer=True, nullable=False, minimum=-SLACK, maximum=days),
+        Category(name=GAP, levels=GAPS, nullable=False),
+        Number(name=DAYS, integer=True, minimum=0, maximum=days),
         *_hour(hours),
     ]
     found += [Category(name=STEP + c.name, levels=STEPS, nullable=False) for c in numbers]

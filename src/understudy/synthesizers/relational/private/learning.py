@@ -27,7 +27,7 @@ from understudy.synthesizers.relational.private.thinning import salts
 from understudy.synthesizers.relational.rows import Rows, real_rows
 
 BOUNDS = 0.06
-"""Share of epsilon for choosing all bounds together."""
+"""What choosing all bounds weighs, beside the tables together."""
 ALL = 1 << 62
 """More rows than there are."""
 UNIT, TABLE = 2.0, 1.0
@@ -59,8 +59,7 @@ def learn(
     single = Private(unshared(dataset), session)
     if open_:
         part = parts.part("bounds", whole * BOUNDS, 1)
-        epsilon = BOUNDS * session.budget.epsilon / len(open_) ** 0.5
-        bounds |= chosen(single, open_, part, epsilon)
+        bounds |= chosen(single, open_, part, part.choices(1.0, len(open_)))
     learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
     cut = bounds | dict.fromkeys(clocked, ALL)
     bounded_rows = single.map(lambda d: bounded(d, cut))

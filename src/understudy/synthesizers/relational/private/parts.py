@@ -1,8 +1,9 @@
 """One budget over several tables: each part may spend what is left beside the parts before it.
 
-Privacy losses compose, so parts are not given sums of epsilon. The first part may spend so much
-that its own loss is its share of the whole, the second so much that both together are, and the last
-whatever fits. A share is of 1/sigma^2, which is what adds up.
+Privacy losses compose, so parts are not given sums of epsilon. What adds up is rho: 1/(2 sigma^2)
+of a Gaussian and epsilon^2/8 of a choice (zCDP; Bun & Steinke 2016, Cesar & Rogers 2021). The first
+part may spend so much that its loss is its share of rho, the second so much that both together
+are, and the last whatever fits. Rho only divides the budget; what is spent is accounted exactly.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from understudy.data import Dataset
+from understudy.errors import BudgetError
 from understudy.privacy.budget import Budget
 from understudy.privacy.events import Event
 from understudy.privacy.session import Array, Mechanism, Private, Session
@@ -34,12 +36,21 @@ class Parts:
         """The next part, called `name`, with `share` of all `shares`."""
         self.used += share
         whole = self.session.budget
-        epsilon = whole.epsilon * math.sqrt(min(self.used / self.shares, 1.0))
-        labels = LABEL_DELTA * whole.delta * share / self.shares
-        return Part(self, name, Budget(epsilon, whole.delta), rows_per_unit, labels)
+        log = math.log(1 / whole.delta) if whole.delta > 0 else math.inf
+        if math.isinf(log):
+            raise BudgetError(
+                "a database under a budget is learnt from Gaussian noise, which needs a delta "
+                "above 0. Take 1 over ten times the number of units, or less."
+            )
+        rho = (math.sqrt(log + whole.epsilon) - math.sqrt(log)) ** 2
+        until = rho * min(self.used / self.shares, 1.0)
+        budget = Budget(min(until + 2 * math.sqrt(until * log), whole.epsilon), whole.delta)
+        own = share / self.shares
+        labels = LABEL_DELTA * whole.delta * own
+        return Part(self, name, budget, rows_per_unit, labels, rho * own)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Part:
     """A session whose queries bear the name of a part; see `privacy.session.Session`.
 
@@ -52,6 +63,11 @@ class Part:
     budget: Budget
     rows_per_unit: int
     label_delta: float
+    rho: float
+
+    def choices(self, share: float, number: int = 1) -> float:
+        """The epsilon of each of so many choices that cost `share` of the part together."""
+        return math.sqrt(8 * share * self.rho / number)
 
     @property
     def private(self) -> bool:

@@ -107,7 +107,7 @@ def fit_table(
     if len(options) > 1:
         codes = seen.map(lambda rows: [_classes(option, rows, graph, name) for option in options])
         expected = _expected(axes, primary.parent, f"#{primary.name}") if primary else 0.0
-        epsilon = CHOOSING * part.budget.epsilon
+        epsilon = part.choices(CHOOSING)
         index = choose(table, codes, [o.size for o in options], part, epsilon, expected)
         given = options[index]
     flat = flat_at(given.size)
@@ -125,8 +125,8 @@ def fit_table(
     return model, seen.map(lambda rows: _coded(rows, model, graph))
 
 
-CHOOSING = 0.1
-"""Of a part's epsilon, for choosing what rows are drawn given."""
+CHOOSING = 0.15
+"""Share of a part for choosing what rows are drawn given."""
 
 
 def _around(rows: Rows, graph: Graph, name: str) -> pa.Table:

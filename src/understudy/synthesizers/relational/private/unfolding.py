@@ -13,23 +13,28 @@ from understudy.encoding.discrete import Axis, GridAxis
 from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.private.histories import (
     AGAIN_MARK,
-    CODE,
+    AT_END,
     DAYS,
     FIRST,
+    GAP,
+    GONE,
     HOUR,
     JOINT,
     LASTS,
     STEP,
+    gaps_of,
     stepped,
 )
 from understudy.synthesizers.relational.rows import Places, Rows, ranks
-from understudy.synthesizers.sequential.clock import Numbers
+from understudy.synthesizers.sequential.clock import Calendar, Numbers
 from understudy.synthesizers.sequential.motifs import anchor_of, decode
 
 if TYPE_CHECKING:
     from understudy.synthesizers.relational.private.events import PrivateEvents
 
 Texts = NDArray[np.object_]
+TRIES = 8
+"""So often a gap is drawn anew that would end a stream before its time."""
 
 
 def unfold(model: PrivateEvents, rows: Rows, graph: Graph, rng: np.random.Generator) -> None:
@@ -83,6 +88,7 @@ class _Line:
     ) -> _Line:
         first = model.starts.draw(kind, rng)
         day = begins[owner] + np.maximum(_floats(first[FIRST]), 0)
+        day = np.where(first[AT_END].to_numpy(), _month_end(day, begins[owner]), day)
         lasts = _floats(first[LASTS])
         until = np.where(np.isfinite(lasts), day + np.maximum(lasts, 0), np.inf)
         numbers = {n: _floats(first[n]) for n in model.numbers}
@@ -103,8 +109,16 @@ class _Line:
     def next(self, model: PrivateEvents, rng: np.random.Generator) -> _Line:
         """The events after these, of the streams that go on."""
         drawn = model.nexts.draw(self.kind, rng)
-        code = drawn[CODE].cast(pa.int64()).to_numpy()
-        day = decode(self.day, self.anchor, self.gap, code, _floats(drawn[DAYS]))
+        day = self._following(drawn)
+        beyond = self._too_soon(model.window[1], day)
+        for _ in range(TRIES):
+            if not beyond.any():
+                break
+            again = model.nexts.draw(self.kind, rng)
+            day = np.where(beyond, self._following(again), day)
+            beyond &= self._too_soon(model.window[1], day)
+        ends = beyond & (self.until < model.window[1])
+        day = np.where(ends, self.until, day)
         second = _seconds(drawn, len(day), rng)
         second = np.where(day == self.day, np.maximum(second, self.second), second)
         numbers = {}
@@ -132,6 +146,17 @@ class _Line:
             first=self.first,
         )
         return line.kept(day <= self.until)
+
+    def _following(self, drawn: pa.Table) -> Numbers:
+        label = drawn[GAP].cast(pa.int64()).to_numpy()
+        code, days = gaps_of(label, _floats(drawn[DAYS]), self.kind)
+        return decode(self.day, self.anchor, self.gap, code, days)
+
+    def _too_soon(self, last: Numbers | float, day: Numbers) -> NDArray[np.bool_]:
+        """Whether a stream would end before its time: its next event lies beyond its last day,
+        though it is not there yet; or beyond the window, though it was not to fall silent."""
+        rest = np.where(self.until < last, self.until, last - GONE)
+        return (day > self.until) & (self.day < rest)
 
     def kept(self, there: NDArray[np.bool_]) -> _Line:
         plain = {
@@ -187,6 +212,13 @@ def _running(owner: Places, cents: NDArray[np.int64]) -> NDArray[np.int64]:
     found = np.empty(len(owner), np.int64)
     found[order] = total - before[start]
     return found
+
+
+def _month_end(day: Numbers, since: Numbers) -> Numbers:
+    """The last day of a month that is nearest to each day, and not before `since`."""
+    calendar = Calendar.of(day)
+    before, after = day - calendar.day, day - calendar.day + calendar.length
+    return np.where((day - before < after - day) & (before >= since), before, after)
 
 
 def _free(model: PrivateEvents) -> list[str]:

@@ -101,8 +101,8 @@ def make_plan(
 ) -> MarginalPlan:
     """The plan for these columns beside what was spent `already`.
 
-    `label_delta` is what all labels together may cost of delta, a tenth of it unless given. Raises
-    `BudgetError` when no noise makes it fit.
+    `label_delta` is what all labels together may cost of delta, a tenth of it unless given.
+    Raises `BudgetError` when no noise makes it fit.
     """
     if budget.delta <= 0:
         raise BudgetError(
