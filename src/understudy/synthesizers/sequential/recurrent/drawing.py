@@ -48,7 +48,12 @@ class Drawing:
         """Histories of entities with the context tokens [entities, tokens], from their origins."""
         state, steady = self.forward.start(context)
         memory = Memory.empty(
-            self.layout, origin, self.gaps.window.end, self.usual, dtypes_of(self.layout)
+            self.layout,
+            origin,
+            self.gaps.window.end,
+            self.usual,
+            dtypes_of(self.layout),
+            self.clock.calendar,
         )
         previous = np.zeros((len(origin), len(self.layout.sizes)), np.int64)
         at = np.arange(len(origin))
@@ -88,13 +93,12 @@ class Drawing:
             found[balance.rule.column] = balance.column(total - before)
         return found
 
-    def _event(
-        self, state: Floats, at: Index, memory: Memory, rng: np.random.Generator
-    ) -> Drawn:
+    def _event(self, state: Floats, at: Index, memory: Memory, rng: np.random.Generator) -> Drawn:
         """The next event of each history `at`; those that end are not among its entities."""
         layout, forward = self.layout, self.forward
         sums = forward.begin(state)
-        logits = gap_logits(forward.logits(sums, 0), self.gaps, memory.day[at])
+        expected = memory.coming(at, self.gaps.single)
+        logits = gap_logits(forward.logits(sums, 0), self.gaps, memory.day[at], expected)
         code = pick(chances(logits), len(at), rng)
         goes = code < self.gaps.end
         at, sums, code = at[goes], sums[goes], code[goes]
@@ -107,6 +111,9 @@ class Drawing:
         sums = sums + forward.token(0, code)
         if self.gaps.single:
             sums = sums + forward.summed("then", self.gaps.places(day))
+            due = memory.due_on(at, day)
+            if due.shape[1]:
+                sums = sums + forward.bag("due", due, [size + 1 for size in layout.recurring])
         drawing = _Tokens(forward, sums, tokens, rng)
         second = self._second(drawing, memory, at, gap)
         paid = np.full((len(at), len(layout.payees)), -1, np.int64)
@@ -136,7 +143,7 @@ class Drawing:
         begin = np.where(again, np.maximum(begin, memory.second[at]), begin)
         found = begin + drawing.rng.random(len(at)) * (end - begin)
         step = self.clock.step
-        return np.floor(found / step) * step if step else found
+        return np.asarray(np.floor(found / step) * step if step else found)
 
     def _words(self, drawing: _Tokens, memory: Memory, at: Index, paid: Index) -> None:
         layout = self.layout

@@ -42,7 +42,8 @@ class Forward:
         both = _sigmoid(inward[:, : 2 * n] + inside[:, : 2 * n])
         reset, update = both[:, :n], both[:, n:]
         new = np.tanh(inward[:, 2 * n :] + reset * inside[:, 2 * n :])
-        return new + update * (state - new)
+        found: Floats = new + update * (state - new)
+        return found
 
     def input(self, previous: Index, before: Floats, dated: Index | None, steady: Floats) -> Floats:
         """What a step is given: see `network.Batch`."""
@@ -88,8 +89,8 @@ class Forward:
     def _normed(self, name: str, x: Floats) -> Floats:
         centred = x - x.mean(1, keepdims=True)
         scale = 1.0 / np.sqrt((centred * centred).mean(1, keepdims=True) + EPSILON)
-        found: Floats = centred * scale * self.weights[f"{name}.weight"] + (
-            self.weights[f"{name}.bias"]
+        found: Floats = (
+            centred * scale * self.weights[f"{name}.weight"] + (self.weights[f"{name}.bias"])
         )
         return found
 
@@ -102,15 +103,16 @@ class Forward:
         return [0, *np.cumsum(self.heads).tolist()]
 
 
-def gap_logits(told: Floats, gaps: Gaps, day: Numbers) -> Floats:
-    """float [rows, codes] of the gap after `day`, the calendar's share added."""
+def gap_logits(told: Floats, gaps: Gaps, day: Numbers, expected: Floats) -> Floats:
+    """float [rows, codes] of the gap after `day`, the calendar's share added and that of what is
+    due on the days that follow, `expected` [rows, single]."""
     codes = gaps.end + 1
     logits = told[:, :codes].copy()
     if gaps.single:
         coming = gaps.coming(day)
         calendar = told[:, codes:]
         rows = np.arange(len(told))[:, None, None]
-        logits[:, : gaps.single] += calendar[rows, coming].sum(2)
+        logits[:, : gaps.single] += calendar[rows, coming].sum(2) + calendar[:, -1:] * expected
     return logits
 
 
@@ -121,8 +123,9 @@ def chances(logits: Floats, low: Index | None = None, high: Index | None = None)
         logits = np.where(code < low[:, None], -np.inf, logits)
     if high is not None:
         logits = np.where(code >= high[:, None], -np.inf, logits)
-    found = np.exp(logits - logits.max(1, keepdims=True))
-    return found / found.sum(1, keepdims=True)
+    found: Floats = np.exp(logits - logits.max(1, keepdims=True))
+    found /= found.sum(1, keepdims=True)
+    return found
 
 
 def _sigmoid(x: Floats) -> Floats:

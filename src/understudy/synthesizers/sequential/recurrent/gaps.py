@@ -1,8 +1,9 @@
-"""When the next event comes: a distribution over the coming days, each with its place on the calendar.
+"""When the next event comes: a distribution over the days to come, each known by its date.
 
 Every one of the next two months' days is a code of its own, whose logit is the sum of what the
-network says of its distance, its day of the month, its distance from the month's end and its
-weekday: a rent on the 5th and interest on the last day need no arithmetic of month lengths. Longer
+network says of its distance, its day of the month, its distance from the month's end, its weekday
+and whether something is due on it: a rent on the 5th and interest on the last day need no
+arithmetic of month lengths. Longer
 gaps, and those of clocks without a calendar, are bins. The last code says that nothing more comes;
 a history that ends with its window counts as that or as any gap that would lie beyond it.
 """
@@ -54,12 +55,14 @@ class Gaps:
         else:
             edges = np.unique(gaps)
             if len(edges) > BINS:
-                edges = np.unique(np.quantile(gaps, np.linspace(0, 1, BINS + 1)[:-1], method="lower"))
+                edges = np.unique(
+                    np.quantile(gaps, np.linspace(0, 1, BINS + 1)[:-1], method="lower")
+                )
         code = np.maximum(np.searchsorted(edges, gaps, side="right") - 1, 0)
         kept = np.ones(len(edges), bool)
-        kept[DAYS if clock.calendar else 0 :] = np.isin(
-            np.arange(len(edges)), code
-        )[DAYS if clock.calendar else 0 :]
+        kept[DAYS if clock.calendar else 0 :] = np.isin(np.arange(len(edges)), code)[
+            DAYS if clock.calendar else 0 :
+        ]
         inner = np.repeat(edges[:, None], KNOTS, axis=1)
         for i in np.unique(code):
             inner[i] = np.quantile(gaps[code == i], np.linspace(0, 1, KNOTS))
@@ -73,8 +76,9 @@ class Gaps:
 
     @property
     def outputs(self) -> int:
-        """What the network says: a number for each code, and for each place on the calendar."""
-        return len(self.low) + 1 + (sum(PARTS) if self.single else 0)
+        """What the network says: a number for each code, for each place on the calendar, and for
+        days on which something is due."""
+        return len(self.low) + 1 + (sum(PARTS) + 1 if self.single else 0)
 
     def encode(self, gaps: Numbers) -> Index:
         return np.maximum(np.searchsorted(self.low, gaps, side="right") - 1, 0)
@@ -85,10 +89,10 @@ class Gaps:
         below = place.astype(np.int64)
         low, high = self.inner[code, below], self.inner[code, below + 1]
         found = low + (place - below) * (high - low)
-        return np.rint(found) if self.whole else found
+        return np.asarray(np.rint(found) if self.whole else found)
 
     def beyond(self, day: Numbers) -> NDArray[np.bool_]:
-        """bool [rows, codes]: the codes that lie beyond the window, seen from `day`, and the end."""
+        """bool [rows, codes]: what lies beyond the window, seen from `day`, and the end."""
         found = day[:, None] + self.low > self.window.end
         return np.column_stack([found, np.ones(len(day), bool)])
 
@@ -99,7 +103,7 @@ class Gaps:
     def coming(self, day: Numbers) -> Index:
         """int [rows, single, 3]: the same of the days that follow, from the day itself on."""
         first = np.asarray(day - self.window.begin, np.int64)
-        return self._almanac[first[:, None] + np.arange(self.single)]
+        return np.asarray(self._almanac[first[:, None] + np.arange(self.single)])
 
     @cached_property
     def _almanac(self) -> Index:

@@ -75,6 +75,12 @@ class Layout:
         return tuple(token for name in self.words for token in self.places[name])
 
     @property
+    def recurring(self) -> tuple[int, ...]:
+        """Codes of the payees, then of the tokens of the categories."""
+        payees = (self.sizes[self.places[payee_part(name)][0]] for name in self.payees)
+        return (*payees, *(self.sizes[token] for token in self.said))
+
+    @property
     def counted(self) -> tuple[int, ...]:
         """The tokens of the numbers."""
         return tuple(token for name in self.numbers for token in self.places[name])

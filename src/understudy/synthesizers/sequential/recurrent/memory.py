@@ -1,8 +1,8 @@
 """What has happened so far in each history, for learning and drawing alike.
 
 The network's own state remembers what it likes; here stands what must be exact: whom an entity
-knows and how long ago it met them, what the last event with the same payee said, which amounts the
-last like events had, and the running balances.
+knows and how long ago it met them, what is due this month, what the last event with the same payee
+said, which amounts the last like events had, and the running balances.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.synthesizers.sequential.clock import DAY, Numbers
+from understudy.synthesizers.sequential.clock import DAY, Calendar, Numbers, day_of
 from understudy.synthesizers.sequential.events import Index
+from understudy.synthesizers.sequential.motifs import anchor_of
 from understudy.synthesizers.sequential.recurrent.layout import (
     FRESH,
     KNOWN,
@@ -38,6 +39,7 @@ YEAR = 365.0
 class Memory:
     """All arrays [entities, ...]; `nth` [entities, PAST] is which event a slot holds, -1 none.
 
+    `due` is the same day of the next month, as long as nothing like the event has come since.
     `values` and `absent` hold the numbers of past events exactly, `cents` the running balances.
     """
 
@@ -51,12 +53,14 @@ class Memory:
     nth: Index
     paid: Index
     tokens: Index
+    due: Numbers
     values: dict[str, NDArray[Any]]
     absent: dict[str, NDArray[np.bool_]]
     known: dict[str, Index]
     met: dict[str, Index]
     cents: dict[str, NDArray[np.int64]]
     level: Numbers
+    monthly: bool
 
     @classmethod
     def empty(
@@ -66,9 +70,10 @@ class Memory:
         end: float,
         units: Mapping[str, float],
         dtypes: Mapping[str, Any],
+        monthly: bool,
     ) -> Memory:
         """Histories that begin at `origin` [entities]; `units` are cents that make a usual amount
-        of each balance, `dtypes` those of the numbers."""
+        of each balance, `dtypes` those of the numbers; without a calendar nothing is `monthly`."""
         n = len(origin)
         return cls(
             layout,
@@ -81,12 +86,14 @@ class Memory:
             np.full((n, PAST), -1, np.int64),
             np.full((n, PAST, len(layout.payees)), -1, np.int64),
             np.zeros((n, PAST, len(layout.sizes)), np.int64),
+            np.full((n, PAST), np.nan),
             {name: np.zeros((n, PAST), dtypes[name]) for name in layout.numbers},
             {name: np.zeros((n, PAST), bool) for name in layout.numbers},
             {name: np.full((n, 16), -1, np.int64) for name in layout.payees},
             {name: np.zeros(n, np.int64) for name in layout.payees},
             {name: np.zeros(n, np.int64) for name in units},
             np.zeros((n, len(layout.numbers))),
+            monthly,
         )
 
     @staticmethod
@@ -158,6 +165,31 @@ class Memory:
             rank[rows, slot] = -1
         return found
 
+    def coming(self, at: Index, days: int) -> Floats:
+        """float32 [rows, days]: what is due on each of the days to come, from today on; at most 2
+        count."""
+        found = np.zeros((len(at), days), np.float32)
+        ahead = self.due[at] - self.day[at][:, None]
+        row, slot = np.nonzero((ahead >= 0) & (ahead < days))
+        np.add.at(found, (row, ahead[row, slot].astype(np.int64)), 1)
+        return np.minimum(found, 2)
+
+    def due_on(self, at: Index, day: Numbers) -> Index:
+        """int [rows, payees + categories]: codes, from 1 on, of the earliest event that is due on
+        `day`; 0 where there is none."""
+        waiting = self.due[at] == day[:, None]
+        nth = np.where(waiting, self.nth[at], np.iinfo(np.int64).max)
+        slot = np.where(waiting.any(axis=1), nth.argmin(axis=1), -1)
+        paid = self.paid[at, slot]
+        codes = [self.code_of(at, name, paid[:, i]) for i, name in enumerate(self.layout.payees)]
+        payees = np.column_stack([np.zeros((len(at), 0), np.int64), *codes]) + 1
+        return np.hstack(
+            [
+                np.where(slot[:, None] >= 0, payees, 0),
+                self.told(at, slot, self.layout.said),
+            ]
+        )
+
     def told(self, at: Index, slot: Index, tokens: Sequence[int]) -> Index:
         """int [rows, tokens]: codes of past events from 1 on; 0 where there is none."""
         if not tokens:
@@ -176,7 +208,12 @@ class Memory:
         cents: Mapping[str, NDArray[np.int64]],
     ) -> None:
         """The next event of each history `at` has happened."""
+        if self.monthly:
+            before = self.like(at, paid, tokens)[:, 0]
+            self.due[at[before >= 0], before[before >= 0]] = np.nan
         slot = self.count[at] % PAST
+        if self.monthly:
+            self.due[at, slot] = day_of(Calendar.of(day).month + 1, anchor_of(day))
         self.nth[at, slot] = self.count[at]
         self.paid[at, slot] = paid
         self.tokens[at, slot] = tokens
@@ -210,7 +247,12 @@ class Memory:
 
 
 def repeats(
-    memory: Memory, at: Index, name: str, slots: Index, values: NDArray[Any], gone: NDArray[np.bool_]
+    memory: Memory,
+    at: Index,
+    name: str,
+    slots: Index,
+    values: NDArray[Any],
+    gone: NDArray[np.bool_],
 ) -> Index:
     """How far back among the like events in `slots` [rows, LAGS] each value stands; 0: nowhere."""
     found = np.zeros(len(at), np.int64)

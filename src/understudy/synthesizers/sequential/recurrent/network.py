@@ -33,12 +33,14 @@ class Shape:
     single: int
     context: tuple[int, ...]
     before: int
+    due: tuple[int, ...]
     payee_said: tuple[int, ...]
     like_said: tuple[int, ...]
     after_payees: int
     after_words: int
     width: int
     hidden: int
+    dropout: float
 
     @property
     def heads(self) -> tuple[int, ...]:
@@ -57,6 +59,10 @@ class Batch:
     before: Tensor
     dated: Tensor
     """[rows, 3] places of the day before on the calendar."""
+    due: Tensor
+    """[rows, payees + categories] of what is due on the day of the event."""
+    expected: Tensor
+    """[rows, single] what is due on the days that follow."""
     then: Tensor
     """[rows, 3] places of the day of the event."""
     coming: Tensor
@@ -89,12 +95,14 @@ class Network(nn.Module):
         self.place = nn.Embedding(len(shape.sizes), hidden)
         self.inside = Bags(shape.sizes, hidden)
         self.then = nn.Embedding(sum(PARTS), hidden)
+        self.due = Bags([size + 1 for size in shape.due], hidden)
         self.payee_said = Bags([size + 1 for size in shape.payee_said], hidden)
         self.like_said = Bags([size + 1 for size in shape.like_said], hidden)
         self.norm = nn.LayerNorm(hidden)
         self.inner = nn.Linear(hidden, hidden)
         self.outer = nn.Linear(hidden, hidden)
         self.last = nn.LayerNorm(hidden)
+        self.forgets = nn.Dropout(shape.dropout)
         self.heads = nn.Linear(hidden, sum(shape.heads))
         with torch.no_grad():
             self.heads.weight.mul_(SMALL)
@@ -114,9 +122,9 @@ class Network(nn.Module):
         if self.shape.single:
             x = x + self.dated(batch.dated).sum(1)
         padded = x.new_zeros(*valid.shape, x.shape[1])
-        padded[valid] = x
+        padded[valid] = self.forgets(x)
         seen, after = self.gru(padded + steady[:, None], state[None])
-        sums = self.sums(seen[valid], batch)
+        sums = self.sums(self.forgets(seen[valid]), batch)
         logits = self.trunk(sums)
         found = self._gap_losses(self.head(logits[:, 0], 0), batch)
         for token in range(1, len(self.shape.sizes)):
@@ -134,14 +142,16 @@ class Network(nn.Module):
         own = self.inside(batch.tokens)
         own = torch.cat((torch.zeros_like(own[:, :1]), own[:, :-1]), 1)
         if self.shape.single and own.shape[1] > 1:
-            own[:, 1] += self.then(batch.then).sum(1)
+            own[:, 1] += self.then(batch.then).sum(1) + self.due.total(batch.due)
         if self.shape.payee_said and self.shape.after_payees < own.shape[1]:
             own[:, self.shape.after_payees] += self.payee_said.total(batch.payee_said)
         if self.shape.like_said and self.shape.after_words < own.shape[1]:
             own[:, self.shape.after_words] += self.like_said.total(batch.like_said)
-        return self.outward(seen)[:, None] + own.cumsum(1) + self.place.weight
+        found: Tensor = self.outward(seen)[:, None] + own.cumsum(1) + self.place.weight
+        return found
 
     def trunk(self, x: Tensor) -> Tensor:
+        """What the heads read, of the shape of `x`."""
         x = x + self.outer(torch.relu(self.inner(self.norm(x))))
         return torch.relu(self.last(x))
 
@@ -162,6 +172,7 @@ class Network(nn.Module):
         single = self.shape.single
         if single:
             days = calendar.gather(1, batch.coming.flatten(1)).view(len(told), single, 3).sum(2)
+            days = days + calendar[:, -1:] * batch.expected
             logits = torch.cat((logits[:, :single] + days, logits[:, single:]), 1)
         whole = logits.logsumexp(1)
         own = logits.gather(1, batch.tokens[:, :1])[:, 0]
@@ -189,4 +200,5 @@ class Bags(nn.Module):
 
     def total(self, codes: Tensor) -> Tensor:
         """[rows, width]."""
-        return self(codes).sum(1)
+        found: Tensor = self(codes).sum(1)
+        return found

@@ -50,13 +50,17 @@ class Rows:
     learnt: NDArray[np.bool_]
     low: Index
     high: Index
+    coming: Floats
+    """[rows, days] what is due on the days to come."""
+    due: Index
+    """Payees and categories of what is due on the day, from 1 on; 0 where nothing is."""
     payee_said: Index
     """Categories of the last event with the same payee, from 1 on; 0 where there is none."""
     like_said: Index
     """Numbers of the last event with the same payee and categories, likewise."""
 
     @classmethod
-    def blank(cls, first: Index, layout: Layout, before: int) -> Rows:
+    def blank(cls, first: Index, layout: Layout, before: int, days: int) -> Rows:
         rows, sizes = int(first[-1]), np.array(layout.sizes)
         return cls(
             first,
@@ -67,6 +71,8 @@ class Rows:
             np.zeros((rows, len(sizes)), bool),
             np.zeros((rows, len(sizes)), np.int64),
             np.tile(sizes, (rows, 1)),
+            np.zeros((rows, days), np.float32),
+            np.zeros((rows, len(layout.payees) + len(layout.said)), np.int64),
             np.zeros((rows, len(layout.said)), np.int64),
             np.zeros((rows, len(layout.counted)), np.int64),
         )
@@ -80,12 +86,12 @@ def rows_of(
     payees: Mapping[str, Index],
     cents: Mapping[str, NDArray[np.int64]],
 ) -> Rows:
-    """Lives through `events` with a fresh `memory`. `payees` are numbers [events] by entity in order
-    of appearance, `cents` what each event adds to the balances."""
+    """Lives through `events` with a fresh `memory`. `payees` are numbers [events] by entity in
+    order of appearance, `cents` what each event adds to the balances."""
     entities = len(memory.count)
     counts = np.bincount(events.entity, minlength=entities)
     first = np.r_[0, np.cumsum(counts + 1)]
-    rows = Rows.blank(first, layout, Memory.width(layout, len(cents)))
+    rows = Rows.blank(first, layout, Memory.width(layout, len(cents)), gaps.single)
     coded = _coded(layout, events.table)
     numbers = {name: to_numbers(events.table[name]) for name in layout.numbers}
     paid = np.column_stack([np.zeros((len(events.entity), 0), np.int64), *payees.values()])
@@ -98,6 +104,7 @@ def rows_of(
         gap = events.day[event] - memory.day[at]
         _before(rows, row, memory, at)
         rows.then[row] = events.day[event]
+        rows.due[row] = memory.due_on(at, events.day[event])
         rows.learnt[row] = True
         tokens[:, 0] = gaps.encode(gap)
         if layout.quarter:
@@ -137,11 +144,10 @@ def appearance(entity: Index, payee: Index) -> Index:
 def _before(rows: Rows, row: Index, memory: Memory, at: Index) -> None:
     rows.before[row] = memory.before(at)
     rows.day[row] = memory.day[at]
+    rows.coming[row] = memory.coming(at, rows.coming.shape[1])
 
 
-def _payees(
-    rows: Rows, row: Index, memory: Memory, at: Index, tokens: Index, paid: Index
-) -> None:
+def _payees(rows: Rows, row: Index, memory: Memory, at: Index, tokens: Index, paid: Index) -> None:
     """Codes of payees, and what stays with one that is met again."""
     layout = memory.layout
     for i, name in enumerate(layout.payees):

@@ -60,6 +60,8 @@ class Windows:
             torch.from_numpy(self._previous[row]),
             torch.from_numpy(rows.before[row]),
             torch.from_numpy(gaps.places(day) if calendar else _nowhere(row)),
+            torch.from_numpy(rows.due[row]),
+            torch.from_numpy(rows.coming[row]),
             torch.from_numpy(gaps.places(rows.then[row]) if calendar else _nowhere(row)),
             torch.from_numpy(gaps.coming(day) if calendar else _nowhere(row)),
             torch.from_numpy(gaps.beyond(day)),
@@ -131,6 +133,7 @@ class _Passes:
     def over(self) -> float:
         """The mean loss of one epoch; not a number where it failed, before anything was changed."""
         total, batches = 0.0, self._batches()
+        self._network.train()
         for entities in batches:
             state, steady = self._start(entities)
             for window in self._windows.of(entities):
@@ -148,6 +151,7 @@ class _Passes:
     def judged(self, held: Index) -> float:
         """The mean loss of held-out histories."""
         total = 0.0
+        self._network.eval()
         for first in range(0, len(held), LARGE):
             entities = held[first : first + LARGE]
             state, steady = self._start(entities)
