@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.synthesizers.relational.giving import anybody, fitting, given_out
 from understudy.synthesizers.relational.hierarchy import depths
-from understudy.synthesizers.relational.pairing import anybody, fitting, given_out
 from understudy.synthesizers.relational.rows import ranks
 
 codes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.synthesizers.relational import made
 from understudy.data import Dataset
 from understudy.synthesizers.relational.engine import RelationalSynthesizer
-from understudy.synthesizers.relational.pairing import nearest, waves_of
+from understudy.synthesizers.relational.giving import nearest, waves_of
 from understudy.synthesizers.relational.products import products_in
 from understudy.synthesizers.relational.siblings import Siblings
 from understudy.synthesizers.tabular.conditional import ABSENT

@@ -21,9 +21,10 @@ from understudy.schema import Schema
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.distinct import without_repeats
 from understudy.synthesizers.relational.events import EventModel
+from understudy.synthesizers.relational.giving import agreed
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.keys import Keys
-from understudy.synthesizers.relational.pairing import Pairing, agreed
+from understudy.synthesizers.relational.pairing import Pairing
 from understudy.synthesizers.relational.rows import NOBODY, Rows
 from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
