@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -356,3 +357,37 @@ def test_a_number_is_a_clock_too() -> None:
     means = np.bincount(owner, table["level"].to_numpy()) / np.bincount(owner)
     # Means of 40 readings spread by 3 between entities; .16 if entities had no level of their own.
     assert np.std(means) > 1.5
+
+
+def test_a_czech_bank_s_months_come_back(real_data: Callable[[str], Path]) -> None:
+    """300 accounts of the bank: interest on month ends, standing orders that repeat, gaps."""
+    real_data("berka")
+    sequences = pytest.importorskip("benchmarks.sequences")
+    accounts = np.unique(sequences.bank()["account_id"])
+    train, other = accounts[:300], accounts[300:600]
+    events = sequences.bank_events(train)
+    model = fit_histories(events, seed=0)
+    made = sequences.drawn_frame(*model.draw(events.context, seed=1))
+    real = sequences.bank_frame(sequences.bank(), other)
+    found = sequences.bank_figures(made, real)
+    floor = sequences.bank_figures(sequences.bank_frame(sequences.bank(), train), real)
+    assert found["balance identity"] == 1.0
+    assert found["inter-event time KS"] <= floor["inter-event time KS"] + 0.05
+    assert found["day of month TV"] <= floor["day of month TV"] + 0.05
+    assert abs(found["repeated amounts"] - found["... held out "]) < 0.1
+    interest = made[made["kind"] == "PRIJEM||UROK"]["day"].to_numpy() + 1
+    first_of_month = interest.astype("datetime64[D]")
+    assert np.mean(first_of_month == first_of_month.astype("datetime64[M]")) > 0.97
+    assert sequences.copies(made, sequences.bank_frame(sequences.bank(), train)) == 0
+
+
+def test_one_long_history_is_taken() -> None:
+    """An entity alone with 3,000 events, two an hour."""
+    rng = np.random.default_rng(0)
+    seconds = 1_600_000_000 + np.cumsum(rng.exponential(1800, 3000)).astype(np.int64)
+    table = pa.table({"t": pa.array(seconds, pa.timestamp("s")), "v": rng.normal(50, 5, 3000)})
+    context = pa.table({"c": [0]})
+    model = fit_histories(Events(table, np.zeros(3000, np.int64), context, "t"), seed=0)
+    made, _ = model.draw(context, seed=1)
+    assert made.num_rows == 3000
+    assert ks_2samp(made["v"].to_numpy(), table["v"].to_numpy()).statistic < 0.06

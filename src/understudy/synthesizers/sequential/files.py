@@ -11,8 +11,8 @@ from understudy.synthesizers import frozen
 from understudy.synthesizers.sequential.amounts import Amount
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock
+from understudy.synthesizers.sequential.drawing import Histories
 from understudy.synthesizers.sequential.heads import Heads, Window
-from understudy.synthesizers.sequential.histories import Histories
 from understudy.synthesizers.sequential.labels import Labels
 from understudy.synthesizers.sequential.marks import Marks
 from understudy.synthesizers.sequential.memory import Places

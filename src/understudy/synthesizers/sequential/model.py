@@ -19,9 +19,9 @@ from understudy.errors import ConditionError, EngineError, FormatError
 from understudy.runtime.random import stream
 from understudy.schema import Identifier, Schema, Table
 from understudy.synthesizers import frozen
+from understudy.synthesizers.sequential.drawing import Histories
 from understudy.synthesizers.sequential.events import Index
 from understudy.synthesizers.sequential.files import CLASSES
-from understudy.synthesizers.sequential.histories import Histories
 from understudy.synthesizers.tabular.conditional import Conditional
 
 FORMAT = 1

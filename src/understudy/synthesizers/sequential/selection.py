@@ -1,11 +1,11 @@
 """Of several histories drawn for an entity the likelier one is kept.
 
 Event by event a history is plausible, and as a whole it may still not be: where a balance runs,
-small leans add up over a hundred events, until it is where none ever was. So a classifier is taught to tell real
-histories from drawn ones by their totals, and each entity gets one of several candidates, drawn
-with the classifier's odds that it is real: importance resampling with a learnt density ratio
-(Sugiyama et al. 2012; Azadi et al. 2019 for generators). Where no balance runs or nothing can be
-told, nothing is selected: it would only trade one margin for another.
+small leans add up over a hundred events, until it is where none ever was. So a classifier is taught
+to tell real histories from drawn ones by their totals, and each entity gets one of several
+candidates, drawn with the classifier's odds that it is real: importance resampling with a learnt
+density ratio (Sugiyama et al. 2012; Azadi et al. 2019 for generators). Where no balance runs or
+nothing can be told, nothing is selected: it would only trade one margin for another.
 """
 
 from __future__ import annotations
