@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from understudy.privacy.mechanisms.bounds import BINS, Bounds
 from understudy.privacy.noise import SeededNoise
 from understudy.synthesizers.relational.private.bounds import shortfall
-from understudy.synthesizers.relational.private.events import _tally
 from understudy.synthesizers.relational.private.given import COARSE, MOVES, _distance
 from understudy.synthesizers.relational.private.histories import Log, Streams, regular
+from understudy.synthesizers.relational.private.looks import _tally
 from understudy.synthesizers.relational.private.thinning import salts, thinned
 from understudy.synthesizers.relational.rows import ranks
 
