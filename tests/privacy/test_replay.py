@@ -192,7 +192,7 @@ def test_no_rows_and_several_tables_are_refused() -> None:
     one = Table(name="a", columns=(Number(name="x"),))
     table = pa.table({"x": [1.0]})
     two = Schema(tables=(one, one.model_copy(update={"name": "b"})))
-    with pytest.raises(EngineError, match="one table"):
+    with pytest.raises(EngineError, match="who is protected"):
         neighbours(Dataset(two, {"a": table, "b": table}))
 
 

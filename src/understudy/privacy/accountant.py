@@ -159,7 +159,9 @@ def check_delta(delta: float, rows: int) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
 def _account(together: Together, delta: float) -> Account:
+    """A replay composes the same events again for every neighbour, and a plan its own once more."""
     if not together.others:
         return _answer(gaussian_epsilon(together.mu, delta) if together.mu else 0.0, delta)
     if delta == 0:

@@ -67,10 +67,10 @@ def telling_units(
         sizes = np.bincount(who.units, minlength=units)
         found.setdefault(int(np.argmax(sizes)), f"the unit with most rows of {name!r}")
         found.setdefault(int(np.argmin(sizes)), f"a unit with fewest rows of {name!r}")
-        shared = who.rows[1:][who.rows[1:] == who.rows[:-1]]
-        if len(shared):
-            place = int(np.searchsorted(who.rows, shared[0]))
-            found.setdefault(int(who.units[place]), f"a unit that shares a row of {name!r}")
+        shared = np.isin(who.rows, who.rows[1:][who.rows[1:] == who.rows[:-1]])
+        sharing = next((int(unit) for unit in who.units[shared] if int(unit) not in found), None)
+        if sharing is not None:
+            found[sharing] = f"a unit that shares a row of {name!r}"
     for name, who in owned.items():
         for row, why in telling(dataset.tables[name]):
             place = int(np.searchsorted(who.rows, row))

@@ -7,7 +7,6 @@ window of time, the columns that split histories and the kinds themselves are bo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,17 +16,12 @@ import pyarrow as pa
 from understudy.encoding.discrete import Axis, Codes
 from understudy.encoding.private_bins import Binned
 from understudy.errors import EngineError
-from understudy.privacy.accountant import calibrate
-from understudy.privacy.events import Event
-from understudy.privacy.mechanisms import Choice, NoisyCounts, StableHistogram
-from understudy.privacy.mechanisms.histogram import labelled
-from understudy.privacy.session import Mechanism, Private
+from understudy.privacy.session import Private
 from understudy.runtime.random import stream as random_stream
 from understudy.schema import Boolean, Category, Column, Number, Running, Schema, Table
 from understudy.schema.storage import stored_type
 from understudy.synthesizers.relational.context import described
 from understudy.synthesizers.relational.graph import Graph
-from understudy.synthesizers.relational.private.bounds import GRID, STEP, shortfall
 from understudy.synthesizers.relational.private.flat import GIVEN
 from understudy.synthesizers.relational.private.given import Given, candidates, choose
 from understudy.synthesizers.relational.private.histories import (
@@ -36,26 +30,18 @@ from understudy.synthesizers.relational.private.histories import (
     Streams,
     first_columns,
     next_columns,
-    regular,
-    subsets,
 )
+from understudy.synthesizers.relational.private.looks import Looks, ends
 from understudy.synthesizers.relational.private.parts import Part, Parts
 from understudy.synthesizers.relational.private.tables import CHOOSING, PrivateTable, ways
 from understudy.synthesizers.relational.private.thinning import fewer, thinned
-from understudy.synthesizers.relational.rows import Places, Rows
+from understudy.synthesizers.relational.rows import Rows
 from understudy.synthesizers.sequential.balances import Balance
-from understudy.synthesizers.sequential.clock import Calendar, Clock, Numbers
+from understudy.synthesizers.sequential.clock import Clock, Numbers
 from understudy.synthesizers.tabular.marginals.engine import MarginalSynthesizer
 from understudy.synthesizers.tabular.marginals.network import Network
 from understudy.synthesizers.tabular.shape import Shape
 
-EPOCH, MONTHS = -840, 2400
-"""The public calendar: months from 1900 to 2099, counted from 1970."""
-CLEAR = 5.0
-"""Standard deviations of the noise by which a month must stand out to be in the window."""
-MOST_KINDS = 32
-SIMPLER = 0.01
-"""Share of all entities by which a split must make histories more regular, per column."""
 WHO, STARTS, NEXTS, LOOKS = 1.0, 1.0, 2.0, 0.8
 """What the tables of a history weigh, and the looks before them."""
 EVENTS = WHO + STARTS + NEXTS + LOOKS
@@ -145,9 +131,9 @@ def fit_events(
 
     entities = models[primary.parent].rows
     part = parts.part(f"{name}, looks", LOOKS, events)
-    looks = _Looks.of(part, events, each)
+    looks = Looks.of(part, each, words)
     both = Private((seen._rows, tables._rows), part, events)
-    window = looks.window(both.map(lambda b: _ends(b[1][name], b[0].parents[primary.name], clock)))
+    window = looks.window(both.map(lambda b: ends(b[1][name], b[0].parents[primary.name], clock)))
     log = both.map(lambda b: read(b[0], b[1][name], window[0]))
     splits = looks.splits(log, [c.name for c in words], primary.parent, seen, entities)
     most = looks.most(log, splits, seen, primary.parent)
@@ -195,150 +181,6 @@ def fit_events(
         starts=starts,
         nexts=nexts,
     )
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """What must be known before tables can be laid out, all asked within one part."""
-
-    part: Part
-    calendar: NoisyCounts
-    choice: Choice
-    histogram: StableHistogram
-
-    @classmethod
-    def of(cls, part: Part, events: int, each: int) -> _Looks:
-        delta = part.label_delta
-
-        def asked(scale: float) -> tuple[Mechanism, ...]:
-            choice = Choice(2.0 * math.sqrt(0.15) / scale, float(each))
-            return (
-                NoisyCounts(scale / math.sqrt(0.3), math.sqrt(2.0) * each),
-                choice,
-                choice,
-                StableHistogram.once_each(scale / math.sqrt(0.4), delta, 1),
-            )
-
-        def events_at(scale: float) -> list[Event]:
-            return [mechanism.event for mechanism in asked(scale)]
-
-        scale = calibrate(events_at, part.budget, already=part.before)
-        calendar, choice, _, histogram = asked(scale)
-        part.reserve_plan(events_at(scale))
-        return cls(part, calendar, choice, histogram)  # type: ignore[arg-type]
-
-    def window(self, ends: Private[tuple[Numbers, Numbers]]) -> tuple[float, float]:
-        """From the first year in which histories begin to the last month in which they end, as far
-        as the noise lets it be seen."""
-        counts = ends.ask("calendar", self.calendar, lambda e: np.stack([_by_month(d) for d in e]))
-        sigma = self.calendar.sigma
-        over = np.flatnonzero(counts[1] >= CLEAR * sigma)
-        ended = counts[1].reshape(-1, 12).sum(axis=1)
-        last = int(over[-1]) if len(over) else 12 * int(np.argmax(ended)) + 11
-        begun = counts[0].reshape(-1, 12).sum(axis=1)[: last // 12 + 1] / (sigma * math.sqrt(12))
-        # The run of years up to the last that holds most beginnings beyond one deviation a year.
-        held = np.cumsum((begun - 1.0)[::-1])[::-1]
-        first = 12 * int(np.argmax(held))
-        return _day(EPOCH + min(first, last)), _day(EPOCH + last + 1) - 1
-
-    def splits(
-        self,
-        log: Private[Log],
-        words: Sequence[str],
-        parent: str,
-        seen: Private[Rows],
-        entities: float,
-    ) -> tuple[str, ...]:
-        """The words whose splits make histories most regular."""
-        options = subsets(words)
-        both = Private((log._rows, seen._rows), self.part, 1)
-
-        def scores(found: tuple[Log, Rows]) -> np.ndarray:
-            size = found[1].size(parent)
-            gains = [regular(found[0], option, size) for option in options]
-            return np.array(gains) - SIMPLER * entities * np.array([len(o) for o in options])
-
-        index = both.ask("which columns split histories", self.choice, scores)
-        return options[int(index[0])]
-
-    def most(
-        self, log: Private[Log], splits: tuple[str, ...], seen: Private[Rows], parent: str
-    ) -> int:
-        """The most kinds of one entity that are learnt from."""
-        both = Private((log._rows, seen._rows), self.part, 1)
-
-        def scores(found: tuple[Log, Rows]) -> np.ndarray:
-            entity = _distinct(found[0], splits)[0]
-            counts = np.bincount(entity, minlength=found[1].size(parent))
-            return shortfall(counts, STEP / self.choice.epsilon)[: MOST_KINDS.bit_length()]
-
-        return GRID[int(both.ask("kinds of an entity", self.choice, scores)[0])]
-
-    def kinds(
-        self,
-        log: Private[Log],
-        splits: tuple[str, ...],
-        most: int,
-        seen: Private[Rows],
-        parent: str,
-        each: int,
-    ) -> pa.Array:
-        """The kinds of events there are: those that enough units have."""
-        known = self.histogram
-        mechanism = StableHistogram.once_each(known.multiplier, known.delta, most * each)
-        both = Private((log._rows, seen._rows), self.part, self.part.rows_per_unit)
-        found = both.ask(
-            "kinds", mechanism, lambda b: _tally(b[0], b[1].units[parent], splits, most)
-        )
-        order = np.argsort(-found["count"].astype(np.float64), kind="stable")[:MOST_KINDS]
-        return pa.array(found["label"][order].tolist(), pa.string())
-
-
-def _ends(table: pa.Table, entity: Places, clock: Clock) -> tuple[Numbers, Numbers]:
-    """The first and the last day of every history."""
-    day, _ = clock.read(table[clock.name])
-    known = np.flatnonzero((entity >= 0) & np.isfinite(day))
-    order = known[np.lexsort((day[known], entity[known]))]
-    changes = np.flatnonzero(np.diff(entity[order], prepend=-1, append=-1))
-    return day[order[changes[:-1]]], day[order[changes[1:] - 1]]
-
-
-def _day(month: int) -> float:
-    """The first day of a month, both counted from 1970."""
-    return float(np.datetime64(month, "M").astype("datetime64[D]").astype(np.int64))
-
-
-def _by_month(days: Numbers) -> np.ndarray:
-    month = Calendar.of(days[np.isfinite(days)]).month.astype(np.int64) - EPOCH
-    return np.bincount(month[(month >= 0) & (month < MONTHS)], minlength=MONTHS)
-
-
-def _distinct(log: Log, splits: Sequence[str]) -> tuple[Places, list[str]]:
-    """Every kind of every entity once, in the order of the entity's events."""
-    encoded = log.kinds(splits).dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    joint = log.entity * (len(encoded.dictionary) + 1) + codes
-    _, first = np.unique(joint, return_index=True)
-    first = np.sort(first)
-    names = encoded.dictionary.take(pa.array(codes[first])).to_pylist()
-    return log.entity[first], names
-
-
-def _tally(log: Log, unit: Places, splits: Sequence[str], most: int) -> np.ndarray:
-    """How many units have each kind among the first `most` of an entity of theirs.
-
-    A unit of several entities brings a kind once, however many of these have it.
-    """
-    from collections import Counter
-
-    from understudy.synthesizers.relational.rows import ranks
-
-    entity, names = _distinct(log, splits)
-    kept = ranks(entity) < most
-    whose = unit[entity].tolist()
-    pairs = {(u, name) for u, name, keep in zip(whose, names, kept, strict=True) if keep}
-    counts = Counter(name for _, name in pairs)
-    return labelled(list(counts), list(counts.values()))
 
 
 def _who(
@@ -434,7 +276,7 @@ def _learnt(spec: Table, graph: Graph) -> tuple[list[Column], list[Column]]:
                 shown = (*shown, "")
             words.append(Category(name=column.name, levels=shown, nullable=False))
         elif isinstance(column, Number):
-            numbers.append(column.model_copy(update={"integer": False}))
+            numbers.append(column.model_copy(update={"integer": False, "nullable": True}))
         else:
             raise EngineError(
                 f"column {column.name!r} of the event table {spec.name!r} is a {column.kind} "
