@@ -237,7 +237,9 @@ def test_payees_by_recency_come_back(events: list[tuple[int, int]]) -> None:
     entity = np.array([e[0] for e in ordered], np.int64)
     payee = appearance(entity, np.array([e[1] for e in ordered], np.int64))
     layout = Layout(1, 0.0, ("to",), (), (), (), {}, {}, {})
-    first, second = (Memory.empty(layout, np.zeros(4), 1.0, {}, {}, False) for _ in range(2))
+    first, second = (
+        Memory.empty(layout, np.zeros(4), 1.0, {}, {}, False, np.zeros(4, int)) for _ in range(2)
+    )
     rng, zero = np.random.default_rng(0), np.zeros(1)
     for one, whom in zip(entity, payee, strict=True):
         at = np.array([one])
@@ -254,7 +256,7 @@ def test_what_is_due_is_due_once() -> None:
     """A month later, clamped at the month's end, until something like it has come."""
     layout = Layout(70, 0.0, ("to",), (), (), (), {}, {}, {})
     begin = np.datetime64("2023-01-31").astype("datetime64[D]").astype(float)
-    memory = Memory.empty(layout, np.array([begin]), begin + 400, {}, {}, True)
+    memory = Memory.empty(layout, np.array([begin]), begin + 400, {}, {}, True, np.array([2]))
     at, tokens, one = np.array([0]), np.zeros((1, 2), np.int64), np.array([[0]])
     memory.absorb(at, np.array([begin]), np.zeros(1), one, tokens, {}, {})
     assert np.flatnonzero(memory.coming(at, 62)[0]).tolist() == [28]

@@ -44,8 +44,11 @@ class Drawing:
     usual: Mapping[str, float]
     longest: int
 
-    def draw(self, context: Index, origin: Numbers, rng: np.random.Generator) -> Drawn:
-        """Histories of entities with the context tokens [entities, tokens], from their origins."""
+    def draw(
+        self, context: Index, origin: Numbers, length: Index, rng: np.random.Generator
+    ) -> Drawn:
+        """Histories of entities with the context tokens [entities, tokens], from their origins, of
+        about the lengths [entities] that were drawn for them."""
         state, steady = self.forward.start(context)
         memory = Memory.empty(
             self.layout,
@@ -54,6 +57,7 @@ class Drawing:
             self.usual,
             dtypes_of(self.layout),
             self.clock.calendar,
+            length,
         )
         previous = np.zeros((len(origin), len(self.layout.sizes)), np.int64)
         at = np.arange(len(origin))

@@ -19,6 +19,7 @@ from understudy.synthesizers.sequential.recurrent.drawing import Drawing
 from understudy.synthesizers.sequential.recurrent.forward import Forward
 from understudy.synthesizers.sequential.recurrent.gaps import Gaps
 from understudy.synthesizers.sequential.recurrent.layout import Layout
+from understudy.synthesizers.sequential.recurrent.lengths import Lengths
 from understudy.synthesizers.sequential.recurrent.model import RecurrentHistories
 from understudy.synthesizers.tabular.cart import Cart
 from understudy.synthesizers.tabular.conditional import Conditional, Predictors
@@ -27,9 +28,9 @@ from understudy.synthesizers.tabular.neural.coding import Coding
 
 FORMAT = 1
 CLASSES = (
-    RecurrentHistories, Drawing, Layout, Gaps, Forward, Window, Clock, Balance, Running, Coding,
-    GridAxis, LabelAxis, Line, Degrees, Places, Labels, Conditional, Predictors, Levels, Ranks,
-    Grove, Leaves, Lookup, Cart,
+    RecurrentHistories, Lengths, Drawing, Layout, Gaps, Forward, Window, Clock, Balance, Running,
+    Coding, GridAxis, LabelAxis, Line, Degrees, Places, Labels, Conditional, Predictors, Levels,
+    Ranks, Grove, Leaves, Lookup, Cart,
 )  # fmt: skip
 """Every class that a saved model is made of."""
 

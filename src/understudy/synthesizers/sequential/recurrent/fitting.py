@@ -28,6 +28,7 @@ from understudy.synthesizers.sequential.recurrent.layout import (
     owned_by,
     quarter_of,
 )
+from understudy.synthesizers.sequential.recurrent.lengths import fit_lengths, with_length
 from understudy.synthesizers.sequential.recurrent.memory import Memory
 from understudy.synthesizers.sequential.recurrent.model import (
     RecurrentHistories,
@@ -74,7 +75,8 @@ def fit_recurrent(
     progress: Progress = silent,
     workers: int = 1,
 ) -> RecurrentHistories:
-    """Learns how the histories of `events` unfold; `growth` is for labels, which trees draw.
+    """Learns how the histories of `events` unfold; `growth` is for lengths and labels, which
+    trees draw.
 
     Raises `EngineError` for a clock that is missing in some rows or orders nothing, and where the
     first epoch fails, `ColumnError` for a running balance whose columns are not there,
@@ -92,12 +94,17 @@ def fit_recurrent(
     cents = {b.rule.column: _cents(b, arranged.table) for b in balances}
     usual = {name: max(float(np.median(np.abs(c))), 1.0) for name, c in cents.items()}
     payees = {n: appearance(arranged.entity, codes(arranged.table[n])) for n in layout.payees}
-    memory = Memory.empty(layout, origin, window.end, usual, dtypes_of(layout), clock.calendar)
+    length = np.bincount(arranged.entity, minlength=events.context.num_rows)
+    lengths = fit_lengths(events.context, origin, length, window, seed=seed, growth=growth)
+    memory = Memory.empty(
+        layout, origin, window.end, usual, dtypes_of(layout), clock.calendar, length
+    )
     rows = rows_of(layout, gaps, memory, arranged, payees, cents)
-    context = codings_of(events.context, CONTEXT_BINS)
-    said = encoded(events.context, context)
+    around = with_length(events.context, length)
+    context = codings_of(around, CONTEXT_BINS)
+    said = encoded(around, context)
     forward = _fitted(rows, said, context, layout, gaps, len(cents), training, seed, progress)
-    longest = int(LONGER * np.bincount(arranged.entity).max()) + 1
+    longest = int(LONGER * length.max()) + 1
     drawing = Drawing(layout, gaps, forward, clock, balances, usual, longest)
     degrees = {n: Degrees.fit(arranged.table[n], arranged.entity) for n in layout.payees}
     places = {n: Places.fit(_floats(arranged.table[n])) for n in _plain(layout)}
@@ -105,6 +112,7 @@ def fit_recurrent(
         types=events.table.schema.remove_metadata(),
         start=events.start,
         context=context,
+        lengths=lengths,
         drawing=drawing,
         degrees=degrees,
         around=Predictors.fit(events.context),

@@ -61,6 +61,7 @@ class Memory:
     cents: dict[str, NDArray[np.int64]]
     level: Numbers
     monthly: bool
+    length: Index
 
     @classmethod
     def empty(
@@ -71,9 +72,11 @@ class Memory:
         units: Mapping[str, float],
         dtypes: Mapping[str, Any],
         monthly: bool,
+        length: Index,
     ) -> Memory:
         """Histories that begin at `origin` [entities]; `units` are cents that make a usual amount
-        of each balance, `dtypes` those of the numbers; without a calendar nothing is `monthly`."""
+        of each balance, `dtypes` those of the numbers; without a calendar nothing is
+        `monthly`; `length` [entities] is how many events each is to have."""
         n = len(origin)
         return cls(
             layout,
@@ -94,12 +97,13 @@ class Memory:
             {name: np.zeros(n, np.int64) for name in units},
             np.zeros((n, len(layout.numbers))),
             monthly,
+            length,
         )
 
     @staticmethod
     def width(layout: Layout, balances: int) -> int:
         """Numbers that `before` gives for each history."""
-        return 4 + 2 * balances + len(layout.payees) + len(layout.numbers)
+        return 6 + 2 * balances + len(layout.payees) + len(layout.numbers)
 
     def before(self, at: Index) -> Floats:
         """float32 [rows, width]: how far the histories `at` have come."""
@@ -110,6 +114,8 @@ class Memory:
             np.log1p(np.maximum(day - self.origin[at], 0)) / 4,
             (self.end - day) / YEAR,
             self.second[at] / DAY,
+            np.log1p(np.maximum(self.length[at] - count, 0)),
+            self.length[at] <= count,
         ]
         for name, unit in self.units.items():
             balance = self.cents[name][at] / unit

@@ -26,6 +26,7 @@ from understudy.synthesizers.sequential.labels import Labels, looks
 from understudy.synthesizers.sequential.memory import Places
 from understudy.synthesizers.sequential.payees import Degrees, identified, numbered
 from understudy.synthesizers.sequential.recurrent.drawing import Drawing, Drawn
+from understudy.synthesizers.sequential.recurrent.lengths import Lengths, with_length
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import Predictors
 from understudy.synthesizers.tabular.neural.coding import Coding
@@ -43,6 +44,7 @@ class RecurrentHistories:
     types: pa.Schema
     start: str | None
     context: Mapping[str, Coding]
+    lengths: Lengths
     drawing: Drawing
     degrees: Mapping[str, Degrees]
     around: Predictors
@@ -109,7 +111,9 @@ def _draw_shard(model: RecurrentHistories, context: pa.Table, first: int, seed: 
     rng = stream(seed, "recurrent", first)
     drawing = model.drawing
     origin = origins(context, model.start, drawing.clock, drawing.gaps.window)
-    drawn = drawing.draw(encoded(context, model.context), origin, rng)
+    length = model.lengths.draw(context, origin, rng)
+    said = encoded(with_length(context, length), model.context)
+    drawn = drawing.draw(said, origin, length, rng)
     columns = drawing.columns(drawn, model.types, rng)
     given = np.zeros((len(drawn.entity), 0), np.float32)
     if model.labels is not None and len(drawn.entity):
