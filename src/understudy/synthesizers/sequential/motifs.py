@@ -57,7 +57,9 @@ def decode(
     """The day that follows `previous`, never before it; not-a-number where the stream ends."""
     following = previous + np.maximum(days, 0.0)
     again = code == AGAIN
-    following = np.where(again, previous + np.nan_to_num(last_gap, nan=0.0), following)
+    # Only a gap longer than what repeats by chance comes again: a stream never stands still.
+    gap = np.maximum(np.nan_to_num(last_gap, nan=0.0), SHORTEST + 1)
+    following = np.where(again, previous + gap, following)
     months = (code > 0) & (code <= max(MONTHS))
     if months.any():
         month = Calendar.of(previous[months]).month + code[months]

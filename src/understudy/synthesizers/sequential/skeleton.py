@@ -42,6 +42,8 @@ class Walk:
     gap_before: Numbers
     hits: Numbers
     clock_sum: Numbers
+    stood: Numbers
+    """Events in a row on the day of the one before."""
 
     @classmethod
     def of(cls, x: Floats, streams: Streams, window: Window, clock: Clock) -> Walk:
@@ -65,6 +67,7 @@ class Walk:
             unknown.copy(),
             unknown.copy(),
             unknown.copy(),
+            np.zeros(n),
             np.zeros(n),
             np.zeros(n),
         )
@@ -115,6 +118,7 @@ class Walk:
         """On to the next event's day."""
         self.gap_before[at] = self.gap[at]
         self.gap[at] = day - self.day[at]
+        self.stood[at] = np.where(self.gap[at] == 0, self.stood[at] + 1, 0)
         self.code[at], self.days[at] = code, days
         self.hits[at] += code != motifs.NONE
         if self.clock.calendar:
@@ -133,7 +137,9 @@ class Walk:
 @dataclass(frozen=True)
 class Skeleton:
     """`gap` draws the code and days of a gap; `second` the time on a new day; `after` the seconds
-    since the event before on the same day (None: none ever fell so).
+    since the event before on the same day (None: none ever fell so). No stream stands still for
+    more than `most_still` events in a row, the most that was seen: a leaf that knows of nothing
+    else would hold it there for ever.
     """
 
     window: Window
@@ -141,6 +147,7 @@ class Skeleton:
     gap: Conditional | None
     second: Conditional | None
     after: Conditional | None
+    most_still: int
 
     def draw(
         self, x: Floats, streams: Streams, rng: np.random.Generator
@@ -167,6 +174,9 @@ class Skeleton:
         code = np.nan_to_num(self.gap.numbers(rows, "code")).astype(np.int64)
         days = np.nan_to_num(self.gap.numbers(rows, "days"))
         day = motifs.decode(walk.day[at], walk.anchor[at], walk.gap[at], code, days)
+        stuck = (day <= walk.day[at]) & (walk.stood[at] >= self.most_still)
+        day = np.where(stuck, walk.day[at] + 1, day)
+        code = np.where(stuck, motifs.NONE, code)
         counted = ~np.isnan(walk.length[at])
         left = self.window.end - walk.day[at]
         # A counted stream owes its events: where it would overrun the window, what is left of them
@@ -219,6 +229,7 @@ def fit_skeleton(
     gaps: list[tuple[Floats, Numbers, Numbers]] = []
     opened: list[tuple[Floats, Numbers]] = []
     followed: list[tuple[Floats, Numbers]] = []
+    most_still = 0
     for at, row, last in _steps(stream, len(streams)):
         if clock.hours:
             given, same = walk.before_second(at), walk.gap[at] == 0
@@ -234,6 +245,7 @@ def fit_skeleton(
         )
         gaps.append((given[~last], code.astype(float), days))
         walk.move(on, day[row + 1], code.astype(float), days)
+        most_still = max(most_still, int(walk.stood[on].max(initial=0)))
     whole = {"seed": seed, "growth": growth, "workers": workers}
     return Skeleton(
         window,
@@ -241,6 +253,7 @@ def fit_skeleton(
         _fit(gaps, ("code", "days"), clock.whole, "gaps", **whole),
         _fit(opened, ("second",), clock.step >= 1, "seconds", **whole),
         _fit(followed, ("after",), clock.step >= 1, "seconds after", **whole),
+        most_still,
     )
 
 

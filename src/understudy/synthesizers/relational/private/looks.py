@@ -1,7 +1,8 @@
 """What must be known of histories before tables can be laid out: window, kinds, what makes a kind.
 
 All of it is bought in one part: the months in which histories begin and end, which columns split
-histories so that they become most regular, how many kinds of events one entity has, which there are.
+histories so that they become most regular, how many kinds of events one entity has, and which
+there are.
 """
 
 from __future__ import annotations
@@ -89,15 +90,16 @@ class Looks:
 
     def window(self, ends: Private[tuple[Numbers, Numbers]]) -> tuple[float, float]:
         """From the first year in which histories begin to the last month in which they end, as far
-        as these stand out from the noise."""
+        as the noise lets it be seen."""
         counts = ends.ask("calendar", self.calendar, lambda e: np.stack([_by_month(d) for d in e]))
-        noise = CLEAR * self.calendar.sigma
-        years = counts.reshape(2, -1, 12).sum(axis=2)
-        begun = np.flatnonzero(years[0] >= noise * math.sqrt(12))
-        ended = np.flatnonzero(years[1] >= noise * math.sqrt(12))
-        first = 12 * int(begun[0] if len(begun) else np.argmax(years[0]))
-        over = np.flatnonzero(counts[1] >= noise)
-        last = int(over[-1]) if len(over) else 12 * int(ended[-1] if len(ended) else first) + 11
+        sigma = self.calendar.sigma
+        over = np.flatnonzero(counts[1] >= CLEAR * sigma)
+        ended = counts[1].reshape(-1, 12).sum(axis=1)
+        last = int(over[-1]) if len(over) else 12 * int(np.argmax(ended)) + 11
+        begun = counts[0].reshape(-1, 12).sum(axis=1)[: last // 12 + 1] / (sigma * math.sqrt(12))
+        # The run of years up to the last that holds most beginnings beyond one deviation a year.
+        held = np.cumsum((begun - 1.0)[::-1])[::-1]
+        first = 12 * int(np.argmax(held))
         return day_of_month(EPOCH + min(first, last)), day_of_month(EPOCH + last + 1) - 1
 
     def splits(
