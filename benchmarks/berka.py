@@ -27,7 +27,10 @@ QUERIES = {
     "district": "select * from read_csv('{}/district.csv', nullstr='?')",
     "account": f"select account_id, district_id, frequency, {DATE.format('date')} as date "
     "from read_csv('{}/account.csv')",
-    "client": "select client_id, birth_number, district_id from read_csv('{}/client.csv')",
+    # A birth number is a date whose month is 50 higher for women: two columns in one.
+    "client": "select client_id, strptime('19' || lpad((birth_number - if(woman, 5000, 0))"
+    "::varchar, 6, '0'), '%Y%m%d')::date as birth, if(woman, 'F', 'M') as sex, district_id from "
+    "(select *, birth_number // 100 % 100 > 50 as woman from read_csv('{}/client.csv'))",
     "disp": "select * from read_csv('{}/disp.csv')",
     "card": "select card_id, disp_id, type, strptime(issued, '%y%m%d %H:%M:%S')::date as issued "
     "from read_csv('{}/card.csv')",
@@ -60,6 +63,7 @@ BALANCE = Running(
 BANKS = ("AB", "CD", "EF", "GH", "IJ", "KL", "MN", "OP", "QR", "ST", "UV", "WX", "YZ")
 CODES: dict[str, tuple[str, ...]] = {
     "account.frequency": ("POPLATEK MESICNE", "POPLATEK PO OBRATU", "POPLATEK TYDNE"),
+    "client.sex": ("F", "M"),
     "disp.type": ("OWNER", "DISPONENT"),
     "card.type": ("junior", "classic", "gold"),
     "loan.status": ("A", "B", "C", "D"),
@@ -86,7 +90,6 @@ CODES: dict[str, tuple[str, ...]] = {
 }
 """The code book that the bank published with the data: public under a budget."""
 ENDS: dict[str, tuple[float, float]] = {
-    "client.birth_number": (100_101, 876_231),
     "loan.amount": (0, 600_000),
     "loan.duration": (12, 60),
     "loan.payments": (0, 10_000),
@@ -94,6 +97,7 @@ ENDS: dict[str, tuple[float, float]] = {
     "trans.amount": (0, 100_000),
 }
 """What anybody would say of such amounts who knows the country and the years."""
+YEARS = {"account": (1993, 1998), "client": (1900, 1998)}
 
 
 def berka(folder: Path, *, unit: str = "account", code_book: bool = False) -> Dataset:
@@ -143,11 +147,12 @@ def _declared(spec: Table) -> Table:
             ends = {"minimum": low, "maximum": high, "decimals": digits, "nullable": False}
             column = column.model_copy(update=ends)
         columns.append(column)
+    years = YEARS.get(spec.name)
     dates = tuple(
-        Range(column=c.name, minimum="1993-01-01", maximum="1998-12-31")
-        for c in spec.of_kind("datetime")
+        Range(column=c.name, minimum=f"{years[0]}-01-01", maximum=f"{years[1]}-12-31")
+        for c in (spec.of_kind("datetime") if years else ())
     )
-    rules = (*spec.constraints, *(dates if spec.name == "account" else ()))
+    rules = (*spec.constraints, *dates)
     return spec.model_copy(update={"columns": tuple(columns), "constraints": rules})
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.data.postgres_server import NoServer, Server, running
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -22,6 +24,17 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One PostgreSQL server a session; tests that need it are skipped, saying why, without one."""
+    pytest.importorskip("adbc_driver_postgresql", reason="needs the extra [postgres]")
+    try:
+        with running() as server:
+            yield server
+    except NoServer as error:
+        pytest.skip(f"no PostgreSQL server: {error}")
 
 
 @pytest.fixture(autouse=True)

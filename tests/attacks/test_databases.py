@@ -18,6 +18,7 @@ from understudy.attacks.databases import Owned, history_copies
 from understudy.data import Dataset
 from understudy.encoding.profiles import ENTITY
 from understudy.errors import SourceError
+from understudy.evaluation.relational.database import entities, only
 from understudy.release.privacy_lines import privacy_lines
 from understudy.release.thresholds import DEFAULTS
 from understudy.schema import Identifier, Number, Schema, Table, Unit
@@ -45,6 +46,22 @@ def test_copied_people_under_new_keys_fail(real: dict[str, Dataset]) -> None:
     assert tests["rows of visit"]["share_train"] == 1.0
     assert tests["most rows of visit"]["share_train"] == 1.0
     assert battery["unit"] == "person.id"
+
+
+def test_one_copied_person_in_twenty_fails(real: dict[str, Dataset]) -> None:
+    learnt = real["train"]
+    kept = np.arange(600) < 30
+    few, _ = only(learnt, entities(learnt), kept)
+    copied, fresh = small_bank.renamed(few, FAR), small_bank.draw(570, 9)
+    tables = {
+        name: table if name == "town" else pa.concat_tables([table, copied.tables[name]])
+        for name, table in fresh.tables.items()
+    }
+    battery, rulings = _judged(real, Dataset(fresh.schema, tables))
+    assert rulings["copies"] == "FAIL"
+    tests = {one["column"]: one for one in battery["copies"]["profiles"]}
+    assert tests["rows of visit"]["share_train"] == pytest.approx(0.05)
+    assert tests["rows of visit"]["holdout"] == 0
 
 
 def test_a_copied_profile_of_new_rows_fails(real: dict[str, Dataset]) -> None:
@@ -90,6 +107,7 @@ def test_a_fresh_draw_is_not_convicted(real: dict[str, Dataset]) -> None:
     assert battery["exchangeable"]["ok"]
     assert rulings["copies"] == "PASS"
     assert "FAIL" not in rulings.values()
+    assert any(note.startswith("rows of visit: 1,000 of 1,000") for note in battery["notes"])
     names = {one["name"] for one in battery["attacks"]}
     assert any(name.endswith(", visit") for name in names)
     assert any(name.endswith(", account") for name in names)

@@ -15,7 +15,8 @@ DOCS = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
 
 def commands(page: Path) -> list[str]:
     """`understudy ...` as typed in blocks of code, continued lines joined."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?!python)\w*\n(.*?)^```", text, re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     found = [re.search(r"understudy [a-z].*", line.partition("#")[0]) for line in lines]
     return [match.group() for match in found if match]

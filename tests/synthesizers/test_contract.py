@@ -18,7 +18,7 @@ from understudy.errors import ColumnError, ConditionError
 from understudy.schema import Category, Number, one_table
 from understudy.synthesizers.registry import BUILT_IN, create, load_model
 
-ENGINES = sorted(BUILT_IN)
+ENGINES = sorted(n for n, info in BUILT_IN.items() if not (info.several or info.ordered))
 TINY: dict[str, dict[str, object]] = {
     "autoregressive": {"epochs": 5, "width": 32, "dim": 4},
     "ctgan": {"epochs": 5, "width": 32, "noise": 8, "critic": 32},

@@ -77,16 +77,22 @@ def attack_database(
     tables = _owned_tables(data, entity)
     if not tables:
         raise SourceError("no table has rows that belong to an entity; name the unit.")
+    told: list[str] = []
     battery = attack(
         *(profiles[role] for role in ROLES),
-        also=_row_scores(tables, seed),
+        also=_row_scores(tables, seed, told),
         seed=seed,
         progress=progress,
     )
     tests = [test for owned in tables for test in history_copies(owned) if test.train]
     unit = train.schema.unit
     named = f"{unit.table}.{unit.column}" if unit.column else "entity"
-    return replace(battery, unit=named, profiles=(*battery.profiles, *tests))
+    return replace(
+        battery,
+        unit=named,
+        profiles=(*battery.profiles, *tests),
+        notes=(*battery.notes, *told),
+    )
 
 
 def history_copies(owned: Owned) -> list[KeyTest]:
@@ -126,17 +132,25 @@ def _repeated(
     return KeyTest((name,), sizes[0], sizes[1] + sizes[2], hits[0], hits[1] + hits[2])
 
 
-def _row_scores(tables: Sequence[Owned], seed: int) -> Callable[[Challenge], list[Score]]:
-    """What the rows of each table tell of the entities that a challenge of profiles drew."""
+def _row_scores(
+    tables: Sequence[Owned], seed: int, told: list[str]
+) -> Callable[[Challenge], list[Score]]:
+    """What the rows of each table tell of the entities that a challenge of profiles drew; how many
+    of them were asked goes into `told`.
+    """
 
     def found(challenge: Challenge) -> list[Score]:
         pool = challenge.pool[ENTITY].to_numpy().astype(np.int64)
-        return [score for owned in tables for score in _of_table(owned, challenge, pool, seed)]
+        return [
+            score for owned in tables for score in _of_table(owned, challenge, pool, seed, told)
+        ]
 
     return found
 
 
-def _of_table(owned: Owned, challenge: Challenge, pool: Rows, seed: int) -> list[Score]:
+def _of_table(
+    owned: Owned, challenge: Challenge, pool: Rows, seed: int, told: list[str]
+) -> list[Score]:
     """Row attacks summed up per entity; entities without rows in the table score in the middle.
 
     A table with a row an entity says no more than the profile does, and is left out.
@@ -153,6 +167,10 @@ def _of_table(owned: Owned, challenge: Challenge, pool: Rows, seed: int) -> list
     inner = set_up(drawn, owned.schema, rng)
     if inner is None or inner.members < FEWEST_ENTITIES:
         return []
+    told.append(
+        f"rows of {name}: {len(inner.is_member):,} of {len(member):,} challenged entities "
+        "asked; the others count as undecided"
+    )
     tried = by_unit(inner, list(scores(inner, [], stream(seed, "attacks", "rows", name))))
     tried += profile_scores(inner, drawn, owned.schema, stream(seed, "attacks", "mix", name))
     place = _places(inner, chosen, member)

@@ -87,6 +87,7 @@ def run(
     from understudy.pipeline.costs import costs
     from understudy.pipeline.delivering import deliver, folder_name, refuse_target
     from understudy.pipeline.run import execute
+    from understudy.pipeline.sourcing import streamed
     from understudy.release.white_box_lines import object_of
     from understudy.schema.plan import Engine, dump_plan, load_plan
 
@@ -102,29 +103,29 @@ def run(
     if to is not None:
         refuse_target(to)
     is_plan = data_or_plan.endswith((".yaml", ".yml")) and Path(data_or_plan).is_file()
+    path, racing = data_or_plan, Engine(name=engine)
     if is_plan:
-        if seconds is not None:
-            request["engine"] = _racing(load_plan(Path(data_or_plan)).engine, seconds)
-        plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request)
-    else:
-        address = str(parse_url(data_or_plan)) if is_database(data_or_plan) else data_or_plan
-        source = Source(
-            path=address, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
-        )
-        asked = Engine(name=engine)
-        more = {
-            **request,
-            "engine": asked if seconds is None else _racing(asked, seconds),
-            "unit": unit,
-        }
-        plan, data = _of_data(data_or_plan, source, epsilon, no_dp, more)
-    if plan_only:
-        print(dump_plan(plan), end="")
-        print(costs(plan), end="")
-        return
-    folder = out or Path("runs") / folder_name(plan.source.path)
-    with shown() as progress:
-        done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
+        path, racing = (found := load_plan(Path(data_or_plan))).source.path, found.engine
+    if seconds is not None:
+        racing = _racing(racing, seconds)
+        request["engine"] = racing
+    folder = out or Path("runs") / folder_name(path)
+    with streamed(path, folder) as into:
+        if is_plan:
+            plan, data = _of_plan(Path(data_or_plan), epsilon, no_dp, request, into)
+        else:
+            address = str(parse_url(path)) if is_database(path) else path
+            source = Source(
+                path=address, nulls=tuple(null or ()), delimiter=delimiter, encoding=encoding
+            )
+            more = {**request, "engine": racing, "unit": unit}
+            plan, data = _of_data(path, source, epsilon, no_dp, more, into)
+        if plan_only:
+            print(dump_plan(plan), end="")
+            print(costs(plan), end="")
+            return
+        with shown() as progress:
+            done = execute(plan, data, folder, progress=progress, workers=threads, by_plan=is_plan)
     told = {}
     if to is not None:
         passed = done.verdict.ruling == "PASS"
@@ -147,7 +148,7 @@ def _racing(engine: Engine, seconds: float) -> Engine:
 
 
 def _of_plan(
-    path: Path, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+    path: Path, epsilon: float | None, no_dp: bool, request: dict[str, Any], into: Path | None
 ) -> tuple[Plan, Dataset]:
     """The plan in a file, with what the command line says on top of it."""
     from understudy.pipeline.planning import data_of, privacy_for
@@ -164,11 +165,16 @@ def _of_plan(
             plan.privacy.model_copy(update={"epsilon": epsilon}) if both else asked  # type: ignore[union-attr]
         )
     plan = plan.model_copy(update=changes)
-    return plan, data_of(plan)
+    return plan, data_of(plan, into)
 
 
 def _of_data(
-    path: str, source: Source, epsilon: float | None, no_dp: bool, request: dict[str, Any]
+    path: str,
+    source: Source,
+    epsilon: float | None,
+    no_dp: bool,
+    request: dict[str, Any],
+    into: Path | None,
 ) -> tuple[Plan, Dataset]:
     """The plan that inference makes of a table or a database; `path` may hold a password."""
     from dataclasses import replace
@@ -184,6 +190,7 @@ def _of_data(
         delimiter=source.delimiter,
         encoding=source.encoding,
         cell_by_cell=privacy.mode == "dp",
+        into=into,
     )
     plan = plan_for(data, source.path, privacy=privacy, source=source, **request)
     return plan, whole(replace(data, schema=plan.data), plan)

@@ -16,6 +16,7 @@ from understudy.data import Dataset, read, split
 from understudy.data.splitting import FEWEST
 from understudy.data.stored import fitted
 from understudy.errors import SourceError
+from understudy.pipeline.audit_databases import judge
 from understudy.pipeline.planning import with_unit
 from understudy.release.gate import decide
 from understudy.release.white_box_lines import object_of
@@ -64,28 +65,30 @@ def audit(
     an audit does not see, is never cleared by one. Raises `SourceError` when the tables do not
     have the same columns, or share units.
     """
-    from understudy.attacks import attack
-    from understudy.evaluation import evaluate
-    from understudy.release.validity import check
-
     leaves = object_of(releases)
     if synthetic is None:
         raise SourceError("an audit needs the synthetic rows to judge: name them (--synthetic).")
     given = {"train": train, "holdout": holdout, "synthetic": synthetic, "reference": reference}
     spelled = {"nulls": nulls, "delimiter": delimiter, "encoding": encoding}
-    rows = _read(given, spelled, unit, seed)
-    real, held, spare, made = rows.train, rows.holdout, rows.reference, rows.synthetic
-    with one_thread():
-        card: dict[str, Any] = {}
-        if held.num_rows:
-            measured = evaluate(
-                real, held, spare, made, target=target, seed=seed, progress=progress
-            )
-            card = measured.as_dict()
-        tried = attack(real, held, spare, made, groups=groups, seed=seed, progress=progress)
-    everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
-    battery, validity = tried.as_dict(), check(made, everyone)
-    validity = {**validity, "problems": [*rows.unreadable, *validity["problems"]]}
+    real = read(train, **spelled)
+    if len(real.schema.tables) > 1:
+        judged = judge(
+            real,
+            given,
+            spelled,
+            target=target,
+            unit=unit,
+            groups=groups,
+            seed=seed,
+            progress=progress,
+        )
+        rows = _Rows(judged.train, judged.holdout, judged.reference, judged.synthetic, ())
+        card, tried, validity = judged.card, judged.battery, judged.validity
+        battery = tried.as_dict()
+    else:
+        rows = _read(real, given, spelled, unit, seed)
+        card, tried, validity = _of_a_table(rows, target, groups, seed, progress)
+        battery = tried.as_dict()
     verdict = decide(card, battery, validity, released=leaves)
     options = {"target": target, "unit": unit, "releases": leaves}
     options |= {"delimiter": delimiter, "encoding": encoding}
@@ -103,6 +106,28 @@ def audit(
     return Audit(verdict, contents, leaked)
 
 
+def _of_a_table(
+    rows: _Rows, target: str | None, groups: Sequence[str], seed: int, progress: Progress
+) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """The scorecard, the battery of attacks and the validity of one table."""
+    from understudy.attacks import attack
+    from understudy.evaluation import evaluate
+    from understudy.release.validity import check
+
+    real, held, spare, made = rows.train, rows.holdout, rows.reference, rows.synthetic
+    with one_thread():
+        card: dict[str, Any] = {}
+        if held.num_rows:
+            measured = evaluate(
+                real, held, spare, made, target=target, seed=seed, progress=progress
+            )
+            card = measured.as_dict()
+        tried = attack(real, held, spare, made, groups=groups, seed=seed, progress=progress)
+    everyone = real.with_table(pa.concat_tables([real.table, held.table, spare.table]))
+    validity = check(made, everyone)
+    return card, tried, {**validity, "problems": [*rows.unreadable, *validity["problems"]]}
+
+
 @dataclass(frozen=True)
 class _Rows:
     """The tables of an audit in one schema; holdout and reference may be empty."""
@@ -116,9 +141,12 @@ class _Rows:
 
 
 def _read(
-    given: Mapping[str, Any], spelled: Mapping[str, Any], unit: str | None, seed: int
+    real: Dataset,
+    given: Mapping[str, Any],
+    spelled: Mapping[str, Any],
+    unit: str | None,
+    seed: int,
 ) -> _Rows:
-    real = read(given["train"], **spelled)
     if unit is not None:
         real = replace(real, schema=with_unit(real.schema, unit))
     unreadable: list[str] = []
@@ -137,17 +165,26 @@ def _read(
 def _about(rows: _Rows) -> dict[str, Any]:
     """What was audited, as the papers tell it."""
     real = rows.train
+    several = len(real.schema.tables) > 1
+    name = "database" if several else real.schema.table().name
+    found: dict[str, Any] = {}
+    if several:
+        from understudy.release.database_contents import database_contents
+
+        found["database"] = database_contents(real, rows.synthetic)
     return {
+        **found,
         "format": 1,
-        "title": f"{rows.synthetic.schema.table().name}, audited",
+        "title": f"{name}, audited",
         "created": now(),
         "understudy": understudy.__version__,
         "engine": {"name": "not ours", "config": {}},
         "privacy": {"mode": "none", "sentence": "nothing is claimed; the attacks decide."},
         "source": {
-            "name": real.schema.table().name,
+            "name": name,
+            "tables": len(real.tables),
             "rows": real.num_rows,
-            "columns": len(real.table.column_names),
+            "columns": sum(table.num_columns for table in real.tables.values()),
         },
         "schema": real.schema.model_dump(mode="json"),
         "split": {

@@ -95,8 +95,9 @@ def with_unit(schema: Schema, text: str) -> Schema:
     return changed.model_copy(update={"unit": unit})
 
 
-def data_of(plan: Plan) -> Dataset:
-    """Reads what a plan names, as it says; under a budget cell by cell.
+def data_of(plan: Plan, into: Path | None = None) -> Dataset:
+    """Reads what a plan names, as it says; under a budget cell by cell. A database's rows are
+    streamed to the folder `into`.
 
     A database has to hold together, its orphans mended as the plan says; under a budget nobody may
     tell.
@@ -112,6 +113,7 @@ def data_of(plan: Plan) -> Dataset:
         encoding=source.encoding,
         schema=plan.data,
         cell_by_cell=private,
+        into=into,
     )
     return whole(data, plan)
 

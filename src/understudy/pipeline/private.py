@@ -83,8 +83,11 @@ def default_delta(units: int) -> float:
 
 
 def unit_name(schema: Schema) -> str:
-    """How the ledger calls the unit: `row`, or the column that names it."""
+    """How the ledger calls the unit: `row`, or the column that names it, in a database with its
+    table."""
     column = schema.unit.column
+    if column is not None and len(schema.tables) > 1:
+        return f"{schema.unit.table}.{column}"
     return ROW if column is None else "column row" if column == ROW else column
 
 

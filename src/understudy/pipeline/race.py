@@ -68,7 +68,8 @@ class Rules:
     @property
     def entrants(self) -> tuple[str, ...]:
         """In the order they start: the cheap ones first, third parties' last."""
-        asked = tuple(engines()) if self.engines is None else self.engines
+        every = tuple(name for name, info in engines().items() if not info.several)
+        asked = every if self.engines is None else self.engines
         known = [name for name in ENTRANTS if name in asked]
         return (*known, *(name for name in asked if name not in known))
 

@@ -21,6 +21,8 @@ from understudy.errors import RunFolderError
 from understudy.runtime.clock import now
 
 DATABASE = "run.sqlite"
+SOURCE = "source"
+"""Where the rows of a database are streamed to before the run begins."""
 
 
 class RunStore:
@@ -32,10 +34,7 @@ class RunStore:
         database = self.folder / DATABASE
         if self.folder.exists() and not self.folder.is_dir():
             raise RunFolderError(f"{folder} is a file. Give --out a folder.")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not database.exists():
-            raise RunFolderError(
-                f"{folder} holds files that are not of a run. Give --out a new or empty folder."
-            )
+        refuse_others(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.folder / ".lock", folder)
         self._db = sqlite3.connect(database, isolation_level=None)
@@ -125,6 +124,17 @@ class RunStore:
     def _meta(self, key: str) -> str | None:
         found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return found[0] if found else None
+
+
+def refuse_others(folder: Path) -> None:
+    """Raises `RunFolderError` for a folder of anything but a run, or of rows streamed for one."""
+    ours = (DATABASE, SOURCE)
+    if folder.is_dir() and not (folder / DATABASE).exists():
+        held = sorted(path.name for path in folder.iterdir())
+        if any(name not in ours and not name.startswith(f".{SOURCE}.") for name in held):
+            raise RunFolderError(
+                f"{folder} holds files that are not of a run. Give --out a new or empty folder."
+            )
 
 
 def _locked(path: Path, folder: Path) -> int:

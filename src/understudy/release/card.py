@@ -30,8 +30,9 @@ def card(
     view = public_view(run)
     engine, verdict = view["engine"].get("name", "unknown"), view["verdict"]
     rows = sum(file.get("rows", 0) for file in files)
-    unit = view["schema"]["unit"]
-    protected = unit.get("column") if unit.get("of") == "entity" else "a row"
+    protected = protected_unit(view["schema"])
+    tables = len(view["schema"]["tables"])
+    what = "table of" if tables == 1 else f"database of {tables} tables, in all"
     parts = [f"# {_plain(view['title'])}"]
     if override:
         parts.append(
@@ -39,14 +40,14 @@ def card(
             f"{_plain(override)}"
         )
     parts += [
-        f"A synthetic table of {rows:,} rows. No row describes a real person.",
+        f"A synthetic {what} {rows:,} rows. No row describes a real person.",
         f"## Verdict: {verdict.get('ruling', 'none')}\n\n{_plain(verdict.get('because', ''))}",
         f"It is about {OBJECTS[view['releases']]}.{_until(view)}",
         _lines(verdict.get("lines") or ()),
         view["notice"],
         f"## How it was made\n\nEngine `{engine}` of understudy {view['understudy']}, from "
         f"{_plain(view['source'].get('name', 'a private source'))}. Protected unit: "
-        f"{_plain(str(protected))}. {_plain(view['privacy'].get('sentence', ''))}",
+        f"{_plain(protected)}. {_plain(view['privacy'].get('sentence', ''))}",
         "## Columns\n\n" + "\n\n".join(_columns(table) for table in view["schema"]["tables"]),
         "## Intended use\n\nTraining and testing of models and software, teaching, and sharing the "
         "shape of data that may not itself be shared.",
@@ -54,6 +55,15 @@ def card(
         "## Files\n\n" + "\n".join(f"- `{f['path']}` (SHA-256 `{f['sha256']}`)" for f in files),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def protected_unit(schema: Mapping[str, Any]) -> str:
+    """Whom a run protects: a row, or the column that names them, in a database with its table."""
+    unit = schema.get("unit") or {}
+    if unit.get("of") != "entity":
+        return "a row"
+    several = len(schema["tables"]) > 1
+    return f"{unit['table']}.{unit['column']}" if several else str(unit["column"])
 
 
 def _until(view: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ def decide(
     holds against attackers nobody thought of.
     """
     private = guarantee is not None
+    several = scorecard.get("kind") == "database"
     attacked = privacy_lines(battery, thresholds, released=released)
     lines = [
         _validity(validity),
@@ -51,7 +52,7 @@ def decide(
         *(guarantee_lines(guarantee, released) if guarantee is not None else []),
         *(map(_convicts_only, attacked) if private else attacked),
         *fidelity_lines(scorecard, thresholds, decisive=not private),
-        *rare_lines(scorecard, thresholds, decisive=not private),
+        *([] if several else rare_lines(scorecard, thresholds, decisive=not private)),
     ]
     worst = max(lines, key=lambda line: SEVERITY[line.ruling])
     if worst.ruling == "FAIL":

@@ -51,6 +51,7 @@ def save(tree: Any, folder: Path, card: Mapping[str, Any], *, internal: bool = T
 
 def load(folder: Path, classes: Sequence[type], newest: int) -> tuple[Any, dict[str, Any]]:
     """The tree that `save` wrote and its card; `FormatError` if damaged or newer than `newest`."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
@@ -69,7 +70,14 @@ def load(folder: Path, classes: Sequence[type], newest: int) -> tuple[Any, dict[
             pa.ipc.read_schema(pa.py_buffer(arrays.pop("types").tobytes())),
         )
         return reader.back(card.pop("tree")), card
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        pa.ArrowException,
+        SafetensorError,
+    ) as error:
         raise FormatError(f"the model in {folder} is damaged: {error}") from error
 
 
@@ -144,7 +152,9 @@ class _Reader:
             case {"chunked": whole}:
                 return pa.chunked_array([self.back(whole)])
             case {"values": place, "of": kind}:
-                return self.values[str(place)].chunk(0).values.cast(self.back(kind))
+                found, wanted = self.values[str(place)].chunk(0).values, self.back(kind)
+                nothing = pa.types.is_null(wanted)
+                return pa.nulls(len(found)) if nothing else found.cast(wanted)
             case {"table": columns, "as": schema}:
                 return pa.table([self.back(c) for c in columns], schema=self.back(schema))
             case {"map": pairs}:

@@ -25,7 +25,9 @@ MODEL_FILE = "model.json"
 class EngineInfo:
     """What an engine is, what it needs and when to take it; `home` is `module:Class`.
 
-    `private` ones keep a budget; models of those with `fills` draw missing cells (`impute`).
+    `private` ones keep a budget; models of those with `fills` draw missing cells (`impute`); those
+    of `several` tables make databases, and nothing of a single table; `ordered` ones need an entity
+    and a clock, and make whole histories.
     """
 
     name: str
@@ -35,6 +37,8 @@ class EngineInfo:
     when: str
     private: bool = False
     fills: bool = False
+    several: bool = False
+    ordered: bool = False
 
 
 BUILT_IN = {
@@ -94,6 +98,15 @@ BUILT_IN = {
         "the core install; seconds of one CPU core for 100,000 rows",
         "several tables with keys, with or without a budget for whoever a unit names",
         private=True,
+        several=True,
+    ),
+    "sequential": EngineInfo(
+        "sequential",
+        "understudy.synthesizers.sequential.engine:SequentialSynthesizer",
+        "event histories: recurrent streams, calendar gaps, amounts, balances that add up",
+        "the core install; seconds of one CPU core for 100,000 events",
+        "one table of events with a unit and a clock (`order_by`), without a privacy budget",
+        ordered=True,
     ),
 }
 DATABASES = "relational"
@@ -128,8 +141,13 @@ def resolve(name: str, *, private: bool, tables: int = 1) -> str:
         return "marginals" if private else "tree"
     if name == AUTO:
         return AUTO
+    if name in engines() and engines()[name].several:
+        raise EngineError(
+            f"engine {name!r} makes databases of several tables, and the data is one. Leave the "
+            "engine out, or name one for tables."
+        )
     if private and not getattr(engine_class(name), "private", False):
-        able = ", ".join(info.name for info in engines().values() if info.private)
+        able = ", ".join(i.name for i in engines().values() if i.private and not i.several)
         raise EngineError(
             f"engine {name!r} keeps no privacy budget. Take one that does ({able}), or say --no-dp."
         )

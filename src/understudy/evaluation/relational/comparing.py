@@ -148,18 +148,14 @@ class Compared:
         """The mean over all statistics, against train and against the holdout."""
         if not len(self):
             return []
-        found = (
-            summary(name, self.values, self.replicates, self.floors, self.entities, meaning, unit),
-            summary(
-                f"{name}{HOLDOUT}",
-                means(self.held),
-                self.wider,
-                self.held_floors,
-                self.size,
-                f"{meaning}; against held-out entities, at equal sizes",
-                unit,
-            ),
-        )
+        found = []
+        if np.isfinite(self.floors).any():
+            sides = self.values, self.replicates, self.floors
+            found.append(summary(name, *sides, self.entities, meaning, unit))
+        if np.isfinite(self.held_floors).any():
+            held, said = f"{name}{HOLDOUT}", f"{meaning}; against held-out entities, at equal sizes"
+            sides = means(self.held), self.wider, self.held_floors
+            found.append(summary(held, *sides, self.size, said, unit))
         return [one for one in found if one is not None]
 
     @property

@@ -6,6 +6,7 @@ parent become the time since it, so that a loan cannot come before its account.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,20 +17,22 @@ from numpy.typing import NDArray
 from understudy.encoding.columns import from_numbers, to_numbers
 from understudy.encoding.constraints import Reparametrisation
 from understudy.encoding.points import join_points, split_points
-from understudy.schema import Running, Table, Unique
+from understudy.schema import Running, Schema, Table, Unique
 from understudy.schema.constraints import columns_of
+from understudy.synthesizers.relational.products import Product, products_in
 
 Times = NDArray[np.int64]
 ALWAYS = 0.9999
 """Share of rows that must not lie before a date of the parent for the rule to be believed."""
 
 
-def learnt_names(spec: Table) -> tuple[str, ...]:
+def learnt_names(spec: Table, pointed_at: Collection[str] = ()) -> tuple[str, ...]:
     """Columns an engine learns: no keys, no identifiers or texts, nothing that is worked out.
 
     Of a primary key of several columns those stay that are neither foreign keys nor numbers.
+    `pointed_at` names columns that foreign keys point at, which are keys whatever their kind.
     """
-    keys = {name for key in spec.foreign_keys for name in key.columns}
+    keys = {name for key in spec.foreign_keys for name in key.columns} | set(pointed_at)
     keys |= set(numbered(spec)) | (set(spec.primary_key) if len(spec.primary_key) == 1 else set())
     keys |= {r.column for r in spec.constraints if isinstance(r, Running)}
     return tuple(column.name for column in spec.learnt if column.name not in keys)
@@ -47,10 +50,17 @@ def numbered(spec: Table) -> tuple[str, ...]:
     )
 
 
-def learnt_spec(spec: Table) -> Table | None:
+def pointed_at(schema: Schema, table: str) -> tuple[str, ...]:
+    """Columns of `table` that foreign keys point at and that are not its primary key's."""
+    known = set(schema.table(table).primary_key)
+    keys = (key for spec in schema.tables for key in spec.foreign_keys if key.table == table)
+    return tuple(dict.fromkeys(n for key in keys for n in key.references if n not in known))
+
+
+def learnt_spec(spec: Table, pointed_at: Collection[str] = ()) -> Table | None:
     """The table of `learnt_names` alone, with the constraints that speak of nothing else; None
     where nothing is learnt, as of a table that only links others."""
-    names = learnt_names(spec)
+    names = learnt_names(spec, pointed_at)
     if not names:
         return None
     rules = tuple(
@@ -73,12 +83,19 @@ def learnt_spec(spec: Table) -> Table | None:
 @dataclass(frozen=True)
 class Anchor:
     """`column` is learnt as the time since `of`, a column of the context; with `share`, as a share
-    of the time from there to the `latest` moment on record."""
+    of the time from there to the `latest` moment on record. Where there is none it is counted from
+    the `usual` one."""
 
     column: str
     of: str
     latest: int
     share: bool = False
+    usual: int = 0
+
+    def start(self, context: pa.Table) -> Times:
+        """int64[rows]: from when on each row's time is told."""
+        start, absent = to_numbers(context[self.of])
+        return np.where(absent, self.usual, start).astype(np.int64)
 
     def forward(self, when: Times, start: Times) -> Times | NDArray[np.float64]:
         gap = when - start
@@ -100,6 +117,7 @@ class Cells:
     space: Reparametrisation | None
     types: pa.Schema
     anchors: tuple[Anchor, ...]
+    products: tuple[Product, ...] = ()
 
     @classmethod
     def fit(cls, table: pa.Table, spec: Table | None, context: pa.Table) -> Cells:
@@ -114,7 +132,9 @@ class Cells:
             if (anchor := _anchor(name, table[name], context)) is not None
         )
         reshaped = set(space.spec.column_names)
-        return cls(space, types, tuple(a for a in anchors if a.column in reshaped))
+        anchors = tuple(a for a in anchors if a.column in reshaped)
+        taken = {anchor.column for anchor in anchors}
+        return cls(space, types, anchors, products_in(space.forward(table), taken))
 
     def forward(self, table: pa.Table, context: pa.Table) -> pa.Table:
         if self.space is None:
@@ -122,21 +142,21 @@ class Cells:
         moved, _ = split_points(self.space.forward(table), self.space.spec)
         for anchor in self.anchors:
             own, gone = to_numbers(moved[anchor.column])
-            start, absent = to_numbers(context[anchor.of])
-            gap = anchor.forward(own.astype(np.int64), start.astype(np.int64))
-            moved = _with(moved, anchor.column, pa.array(gap, mask=gone | absent))
-        return moved
+            gap = anchor.forward(own.astype(np.int64), anchor.start(context))
+            moved = _with(moved, anchor.column, pa.array(gap, mask=gone))
+        return moved.drop_columns([product.of for product in self.products])
 
     def backward(self, drawn: pa.Table, context: pa.Table) -> pa.Table:
         """Cells of the source's types; dates are counted from the parent's again."""
         if self.space is None:
             return drawn
+        for product in self.products:
+            drawn = product.append_to(drawn)
         for anchor in self.anchors:
             gap, gone = to_numbers(drawn[anchor.column])
-            start, absent = to_numbers(context[anchor.of])
-            when = anchor.backward(gap, start.astype(np.int64))
+            when = anchor.backward(gap, anchor.start(context))
             kind = self.types.field(anchor.column).type
-            drawn = _with(drawn, anchor.column, from_numbers(when, gone | absent, kind))
+            drawn = _with(drawn, anchor.column, from_numbers(when, gone, kind))
         return self.space.backward(join_points(drawn, self.space.spec, self.types))
 
 
@@ -157,7 +177,8 @@ def _anchor(name: str, column: pa.ChunkedArray, context: pa.Table) -> Anchor | N
         since, when = start[both].astype(np.int64), own[both].astype(np.int64)
         gap = when - since
         if np.mean(gap >= 0) >= ALWAYS and (best is None or gap.mean() < best[0]):
-            whole, part = (Anchor(name, other, latest, share) for share in (False, True))
+            usual = int(np.median(since))
+            whole, part = (Anchor(name, other, latest, share, usual) for share in (False, True))
             freer = _tied(part.forward(when, since), since) < _tied(gap, since)
             best = (float(gap.mean()), part if freer else whole)
     return None if best is None else best[1]

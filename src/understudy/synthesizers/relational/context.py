@@ -18,14 +18,28 @@ DEPTH = 3
 """Generations a row looks back: itself, the row it hangs on, and that one's."""
 
 
-def described(rows: Rows, graph: Graph, table: str, depth: int = DEPTH) -> pa.Table:
-    """One row per row of `table`, columns named by their way: `account.district.region`."""
+def described(
+    rows: Rows, graph: Graph, table: str, depth: int = DEPTH, until: Link | None = None
+) -> pa.Table:
+    """One row per row of `table`, columns named by their way: `account.district.region`.
+
+    Of the rows it was matched with those by links before `until` are told.
+    """
     found = {f"{table}.{name}": rows.cells[table][name] for name in rows.cells[table].column_names}
     for link in graph.into(table, "primary", "matched", "deferred"):
         if link.name in rows.counts:
             found[f"#{link.name}"] = pa.chunked_array([rows.counts[link.name]])
     for link in graph.of(table, "lookup"):
-        found |= _looked_up(rows, link)
+        found |= _looked_up(rows, graph, link)
+    for link in graph.of(table, "matched"):
+        if link == until:
+            break
+        if link.name in rows.parents:
+            cells = rows.cells[link.parent]
+            found |= {
+                f"{link.name}.{link.parent}.{name}": taken(cells[name], rows.parents[link.name])
+                for name in cells.column_names
+            }
     primary = graph.primary(table)
     if primary is not None and depth > 1:
         above = described(rows, graph, primary.parent, depth - 1)
@@ -43,7 +57,7 @@ def context_of(rows: Rows, graph: Graph, link: Link) -> pa.Table:
         if other.child == link.child:
             break
         if other.name in rows.parents:
-            for name, column in _summary(rows, other).items():
+            for name, column in summary(rows, other).items():
                 found = found.append_column(name, column)
     return found
 
@@ -53,18 +67,25 @@ def taken(column: pa.ChunkedArray, places: Places) -> pa.ChunkedArray:
     return column.take(pa.array(places, mask=places == NOBODY))
 
 
-def _looked_up(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
+def _looked_up(rows: Rows, graph: Graph, link: Link) -> dict[str, pa.ChunkedArray]:
     places = rows.parents[link.name]
     cells = rows.cells[link.parent]
+    begin = looked_up_under(graph, link)
     found: dict[str, pa.ChunkedArray] = {
         f"@{link.name}": pa.chunked_array([pa.array(places, mask=places == NOBODY)])
     }
     for name in cells.column_names:
-        found[f"{link.child}.{link.parent}.{name}"] = taken(cells[name], places)
+        found[f"{begin}{name}"] = taken(cells[name], places)
     return found
 
 
-def _summary(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
+def looked_up_under(graph: Graph, link: Link) -> str:
+    """How the columns begin that a row looks up by `link`."""
+    several = sum(other.parent == link.parent for other in graph.of(link.child, "lookup")) > 1
+    return f"{link.name if several else link.child}.{link.parent}."
+
+
+def summary(rows: Rows, link: Link) -> dict[str, pa.ChunkedArray]:
     """Of the children by `link` of each parent: the first one's cells, and means of numbers."""
     parents = rows.parents[link.name]
     size = rows.size(link.parent)

@@ -5,7 +5,7 @@
 
 Tables are made one after the other along their foreign keys (`graph`). A row is drawn by trees
 given the row it hangs on, that one's parents, the rows made before it for the same parent and its
-sibling before (`tables`), together with how many rows will hang on it. Tables with a clock are
+siblings before (`tables`), together with how many rows will hang on it. Tables with a clock are
 histories (`sequential`). Keys beside the one a table hangs on are matched by likeness, and every
 row is pointed at as often as its own count says (`pairing`). Tables that belong to nobody are kept.
 
@@ -24,15 +24,18 @@ import pyarrow as pa
 
 from understudy.data import Dataset
 from understudy.data.ownership import ownership
+from understudy.errors import EngineError, PlanError
 from understudy.privacy.session import Session
 from understudy.runtime.progress import Progress, ProgressEvent, silent
 from understudy.schema import ForeignKey, Schema, Table
-from understudy.synthesizers.relational.cells import learnt_names
+from understudy.synthesizers.relational.agreement import refuse_disagreement
+from understudy.synthesizers.relational.cells import learnt_names, pointed_at
 from understudy.synthesizers.relational.events import EventModel, fit_events
 from understudy.synthesizers.relational.graph import Graph, graph_of, has_clock
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Pairing, fit_pairing
 from understudy.synthesizers.relational.rows import Rows, real_rows
+from understudy.synthesizers.relational.sweeps import Sweep, fit_sweeps
 from understudy.synthesizers.relational.tables import TableModel, fit_table
 from understudy.synthesizers.tabular.conditional import Growth
 from understudy.synthesizers.tabular.request import with_params
@@ -45,7 +48,9 @@ SMALL = 200
 class RelationalSynthesizer:
     """Configuration of the engine; every field is public and printed in the certificate.
 
-    `leaf`, `trees` and `features` are those of the tree engine.
+    `leaf`, `trees` and `features` are those of the tree engine. `sweeps` is how often cells are
+    drawn anew given their parents and children (see `sweeps`); on the Czech bank the judge of
+    entities does better without (AUC .578, with one sweep .690; two real samples .522).
     """
 
     seed: int = 0
@@ -53,6 +58,7 @@ class RelationalSynthesizer:
     leaf: int = 40
     features: float = 0.8
     workers: int = 1
+    sweeps: int = 0
 
     private = True
 
@@ -76,26 +82,30 @@ class RelationalSynthesizer:
 
         dataset = data if isinstance(data, Dataset) else read(data)
         graph = graph_for(dataset)
+        refuse_disagreement(graph)
         if privacy is None:
             return self._open(dataset, graph, progress)
         return self._private(dataset, graph, privacy, progress)
 
     def _open(self, dataset: Dataset, graph: Graph, progress: Progress) -> RelationalModel:
         schema = dataset.schema
-        learnt = {spec.name: learnt_names(spec) for spec in schema.tables}
+        _refuse_nobody(dataset, graph)
+        learnt = {s.name: learnt_names(s, pointed_at(schema, s.name)) for s in schema.tables}
         rows = real_rows(dataset, graph, learnt)
         growth = Growth(trees=self.trees, leaf=self.leaf, features=self.features)
+        tables = self._tables(schema, rows, graph, growth, progress)
         return RelationalModel(
             config=self,
             schema=schema,
             graph=graph,
             private=False,
             sizes={name: rows.size(name) for name in graph.order},
-            tables=self._tables(schema, rows, graph, growth, progress),
+            tables=tables,
+            sweeps=self._sweeps(schema, rows, graph, tables, growth),
             histories=self._histories(dataset, rows, graph, growth, progress),
             pairings=self._pairings(rows, graph, growth, progress),
             types=_types(dataset),
-            real={spec.name: _keys(dataset, spec, graph) for spec in schema.tables},
+            real={s.name: _keys(dataset, s, graph) for s in schema.tables},
         )
 
     def _private(
@@ -143,8 +153,24 @@ class RelationalSynthesizer:
                 seed=self.seed,
                 growth=growth,
                 workers=self.workers,
+                pointed_at=pointed_at(schema, name),
             )
         return found
+
+    def _sweeps(
+        self,
+        schema: Schema,
+        rows: Rows,
+        graph: Graph,
+        tables: Mapping[str, TableModel],
+        growth: Growth,
+    ) -> tuple[Sweep, ...]:
+        if self.sweeps == 0:
+            return ()
+        specs = {spec.name: spec for spec in schema.tables}
+        return fit_sweeps(
+            specs, rows, graph, tables, seed=self.seed, growth=growth, workers=self.workers
+        )
 
     def _histories(
         self, dataset: Dataset, rows: Rows, graph: Graph, growth: Growth, progress: Progress
@@ -181,8 +207,19 @@ def _keys(dataset: Dataset, spec: Table, graph: Graph) -> pa.Table:
     table = dataset.tables[spec.name]
     if spec.name in graph.reference:
         return table
-    names = [c.name for c in spec.columns if c.kind == "identifier" or c.name in spec.primary_key]
+    own = {*spec.primary_key, *pointed_at(dataset.schema, spec.name)}
+    names = [c.name for c in spec.columns if c.kind == "identifier" or c.name in own]
     return table.select(names)
+
+
+def _refuse_nobody(dataset: Dataset, graph: Graph) -> None:
+    """`EngineError` where there is no unit to learn from."""
+    unit = dataset.schema.unit.table
+    made = [name for name in graph.order if name not in graph.reference]
+    some = [unit] if unit is not None else made
+    if not any(dataset.tables[name].num_rows for name in some):
+        what = f"the unit's table {unit!r} has" if unit is not None else "all tables have"
+        raise EngineError(f"{what} no rows to learn from. Give the data that belongs there.")
 
 
 def graph_for(dataset: Dataset) -> Graph:
@@ -190,7 +227,7 @@ def graph_for(dataset: Dataset) -> Graph:
     schema = dataset.schema
     hangs: Mapping[str, ForeignKey | None] = {}
     if schema.unit.column is None:
-        reference = frozenset(spec.name for spec in schema.tables if spec.role == "reference")
+        reference = _declared(schema)
     else:
         found = ownership(schema)
         reference = found.reference
@@ -206,3 +243,25 @@ def graph_for(dataset: Dataset) -> Graph:
         hangs=hangs,
         late={spec.name for spec in schema.tables if spec.order_by is not None},
     )
+
+
+def _declared(schema: Schema) -> frozenset[str]:
+    """Tables declared as reference where there is no unit, and what they point at.
+
+    Raises `PlanError` for one that points at a table declared as owned.
+    """
+    found = {spec.name for spec in schema.tables if spec.role == "reference"}
+    waiting = sorted(found)
+    while waiting:
+        name = waiting.pop()
+        for key in schema.table(name).foreign_keys:
+            if schema.table(key.table).role == "owned":
+                raise PlanError(
+                    f"table {name!r} is a reference table, kept as it is, and points at "
+                    f"{key.table!r} by {'+'.join(key.columns)!r}, which is `role: owned` and made "
+                    "anew. Drop one of the two roles."
+                )
+            if key.table not in found:
+                found.add(key.table)
+                waiting.append(key.table)
+    return frozenset(found)

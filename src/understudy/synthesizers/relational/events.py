@@ -15,7 +15,7 @@ from understudy.synthesizers.relational.cells import Cells, learnt_spec
 from understudy.synthesizers.relational.context import context_of, taken
 from understudy.synthesizers.relational.graph import Graph
 from understudy.synthesizers.relational.rows import NOBODY, Rows
-from understudy.synthesizers.relational.structure import settle, structure_of
+from understudy.synthesizers.relational.structure import nothing, settle, structure_of
 from understudy.synthesizers.sequential.histories import Events, Histories, fit_histories
 from understudy.synthesizers.tabular.conditional import Growth
 
@@ -27,7 +27,7 @@ class EventModel:
     """How the histories of `name` are drawn; `histories` is None for a table that was empty."""
 
     name: str
-    cells: Cells | None
+    cells: Cells
     agreeing: Mapping[str, str]
     histories: Histories | None
     kept: tuple[str, ...]
@@ -36,8 +36,9 @@ class EventModel:
         """Adds the table to `rows`, in the order of its clock."""
         primary = graph.primary(self.name)
         assert primary is not None
-        assert self.histories is not None
-        assert self.cells is not None
+        if self.histories is None:
+            nothing(self.name, self.cells.types, rows, graph)
+            return
         context = context_of(rows, graph, primary)
         drawn, entity = self.histories.draw(context, seed=seed, workers=workers)
         order = np.argsort(_moments(drawn[self.histories.clock.name]), kind="stable")
@@ -65,7 +66,8 @@ def fit_events(
     assert spec.order_by is not None
     kept = (*_payees(spec, table), *(r.column for r in _running(spec)))
     if table.num_rows == 0:
-        return EventModel(name, None, {}, None, kept)
+        types = dataset.tables[name].select([*rows.cells[name].column_names, *kept]).schema
+        return EventModel(name, Cells(None, types.remove_metadata(), ()), {}, None, kept)
     context = context_of(rows, graph, primary)
     entity = rows.parents[primary.name]
     around = pa.table({n: taken(context[n], entity) for n in context.column_names})

@@ -13,6 +13,9 @@ from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.model import RelationalModel
 from understudy.synthesizers.relational.pairing import Feature, Pairing
 from understudy.synthesizers.relational.private.files import CLASSES as PRIVATE
+from understudy.synthesizers.relational.products import Product
+from understudy.synthesizers.relational.siblings import Siblings
+from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
 from understudy.synthesizers.sequential.files import CLASSES as HISTORIES
 
@@ -26,8 +29,11 @@ CLASSES = (
     Graph,
     Link,
     Pairing,
+    Product,
     RelationalModel,
     Schema,
+    Siblings,
+    Sweep,
     TableModel,
 )
 

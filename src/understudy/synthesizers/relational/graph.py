@@ -1,7 +1,8 @@
 """In which order tables are made, and what each foreign key means for that.
 
 Every table hangs on at most one parent, whose rows say how many rows of it they have (`primary`). A
-key into a small table that belongs to nobody is a category (`lookup`). Every other key is matched
+key into a small table that belongs to nobody is a category (`lookup`), unless it shares a column
+with another key, with which it must agree (`agreement`). Every other key is matched
 once both sides are there (`matched`); one that points at a table made later, itself included, is
 matched when that table is made (`deferred`), which is how cycles and hierarchies come out.
 """
@@ -81,15 +82,15 @@ def graph_of(
     chosen = {name: _primary(spec, reference, hangs) for name, spec in specs.items()}
     order = _ordered(specs, chosen, reference, late)
     place = {name: i for i, name in enumerate(order)}
-    links = {
-        name: tuple(
+    links: dict[str, tuple[Link, ...]] = {}
+    for name, spec in specs.items():
+        found = [
             Link(name, i, key, _nullable(spec, key), _way(spec, key, chosen, place, small))
-            for i, key in enumerate(spec.foreign_keys)
-        )
-        for name, spec in specs.items()
-        if name not in reference
-    }
-    return Graph(order, frozenset(reference), links | dict.fromkeys(reference, ()))
+            for i, key in enumerate(spec.foreign_keys if name not in reference else ())
+        ]
+        # Keys that are always there are settled first: others may have to agree with them.
+        links[name] = tuple(sorted(found, key=lambda link: link.nullable))
+    return Graph(order, frozenset(reference), links)
 
 
 def _primary(
@@ -112,7 +113,10 @@ def _way(
 ) -> Way:
     if key == chosen[spec.name]:
         return "primary"
-    if key.table in small:
+    shares = any(
+        set(key.columns) & set(other.columns) for other in spec.foreign_keys if other != key
+    )
+    if key.table in small and not shares:
         return "lookup"
     return "matched" if place[key.table] < place[spec.name] else "deferred"
 
@@ -164,7 +168,9 @@ def _ready(
 
 
 def _nullable(spec: Table, key: ForeignKey) -> bool:
-    return any(spec.column(name).nullable for name in key.columns)
+    """Whether a key may be empty; no column of the primary key may."""
+    own = spec.primary_key
+    return any(spec.column(name).nullable and name not in own for name in key.columns)
 
 
 def has_clock(schema: Schema, graph: Graph, name: str) -> bool:

@@ -10,8 +10,12 @@ DEEPEST = 64
 
 
 def depths(parents: Places) -> Places | None:
-    """int64[rows]: 0 for roots, 1 for rows below them, ...; None where keys run in circles."""
-    found = np.where(parents == NOBODY, 0, -1).astype(np.int64)
+    """int64[rows]: 0 for roots, 1 for rows below them, ...; None where keys run in circles.
+
+    A row that names itself is a root.
+    """
+    root = (parents == NOBODY) | (parents == np.arange(len(parents)))
+    found = np.where(root, 0, -1).astype(np.int64)
     for _ in range(DEEPEST):
         open_ = np.flatnonzero(found < 0)
         if len(open_) == 0:

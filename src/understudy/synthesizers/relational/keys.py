@@ -13,7 +13,7 @@ from understudy.encoding import identifiers
 from understudy.encoding.invented import invent
 from understudy.runtime.random import stream
 from understudy.schema import Identifier, Schema, Table
-from understudy.synthesizers.relational.cells import numbered
+from understudy.synthesizers.relational.cells import numbered, pointed_at
 from understudy.synthesizers.relational.context import taken
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.rows import NOBODY, Rows, ranks
@@ -52,21 +52,35 @@ class Keys:
         if name in cells.column_names:
             return cells[name]
         size = self.rows.size(table)
-        link = self._pointing(table, name)
-        if link is not None:
-            target = link.key.references[link.key.columns.index(name)]
-            return taken(self.column(link.parent, target), self.rows.parents[link.name])
+        links = self._pointing(table, name)
+        if links:
+            # Keys that share the column agree on it; any of them may be empty.
+            return pc.coalesce(*(self._pointed(link, name) for link in links))
         if name in numbered(spec):
             return pa.chunked_array([pa.array(self._numbers(spec, name) + 1)])
-        if isinstance(spec.column(name), Identifier) or name in spec.primary_key:
+        if (
+            isinstance(spec.column(name), Identifier)
+            or name in spec.primary_key
+            or name in pointed_at(self.schema, table)
+        ):
             return pa.chunked_array([self._identifiers(spec, name, size)])
         return pa.chunked_array([pa.nulls(size, self.types[table].field(name).type)])
 
-    def _pointing(self, table: str, name: str) -> Link | None:
-        """The link whose key `name` is part of; one that is always there before one that may not
-        be."""
-        found = [link for link in self.graph.links[table] if name in link.key.columns]
-        return min(found, key=lambda link: link.nullable, default=None)
+    def _pointing(self, table: str, name: str) -> list[Link]:
+        """The links whose key `name` is part of; those that are always there first."""
+        found = [
+            link
+            for link in self.graph.links[table]
+            if name in link.key.columns
+            and not (link.parent == table and _target(link, name) == name)
+        ]
+        return sorted(found, key=lambda link: link.nullable)
+
+    def _pointed(self, link: Link, name: str) -> pa.ChunkedArray:
+        """The cells of the rows that `link` points at, in the type of its own column."""
+        above = self.column(link.parent, _target(link, name))
+        kind = self.types[link.child].field(name).type
+        return taken(above, self.rows.parents[link.name]).cast(kind)
 
     def _numbers(self, spec: Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """0, 1, 2, ... among the rows that agree on the rest of the primary key."""
@@ -98,3 +112,7 @@ class Keys:
         if in_time and pa.types.is_integer(made.type):
             return made.take(pc.array_sort_indices(made))
         return made
+
+
+def _target(link: Link, name: str) -> str:
+    return link.key.references[link.key.columns.index(name)]

@@ -21,10 +21,12 @@ from understudy.schema import Schema
 from understudy.synthesizers.relational.cells import learnt_names
 from understudy.synthesizers.relational.distinct import without_repeats
 from understudy.synthesizers.relational.events import EventModel
+from understudy.synthesizers.relational.giving import agreed
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.keys import Keys
 from understudy.synthesizers.relational.pairing import Pairing
-from understudy.synthesizers.relational.rows import Rows
+from understudy.synthesizers.relational.rows import NOBODY, Rows
+from understudy.synthesizers.relational.sweeps import Sweep
 from understudy.synthesizers.relational.tables import TableModel
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class RelationalModel:
     pairings: Mapping[str, Pairing | Likeness]
     types: Mapping[str, pa.Schema]
     real: Mapping[str, pa.Table]
+    sweeps: tuple[Sweep, ...] = ()
 
     engine = "relational"
 
@@ -63,9 +66,10 @@ class RelationalModel:
 
     @property
     def rows(self) -> int:
-        """Units: rows of the unit's table, or of the first table that is no reference."""
-        made = (name for name in self.graph.order if name not in self.graph.reference)
-        return self.sizes[self.schema.unit.table or next(made)]
+        """Units: rows of the unit's table, or of the first table with rows that is made."""
+        unit = self.schema.unit.table
+        made = (n for n in self.graph.order if n not in self.graph.reference and self.sizes[n])
+        return self.sizes[next(made) if unit is None else unit]
 
     def sample(
         self,
@@ -112,19 +116,39 @@ class RelationalModel:
             if name in self.graph.reference:
                 names = learnt_names(self.schema.table(name))
                 rows.cells[name] = self.real[name].select(list(names))
+                rows.kept[name] = self.real[name]
+                self._load(rows, name)
             elif name in self.histories:
                 self.histories[name].draw(rows, self.graph, seed, workers)
             else:
                 self._draw(rows, name, scale, seed)
             for link in self._ready(name):
-                rows.parents[link.name] = self.pairings[link.name].draw(rows, self.graph, seed)
+                places = self.pairings[link.name].draw(rows, self.graph, seed)
+                rows.parents[link.name] = agreed(rows, self.graph, link, places, seed)
+                if link.child == name and not link.nullable:
+                    self._drop_lost(rows, link)
             without_repeats(self.schema.table(name), rows, self.graph, seed)
+        for nth in range(self.config.sweeps):
+            for sweep in self.sweeps:
+                sweep.redraw(rows, self.graph, nth, seed)
         return rows
+
+    def _load(self, rows: Rows, name: str) -> None:
+        """How often rows of a reference table are to be pointed at: as they were, else evenly."""
+        for link in self.graph.into(name, "matched", "deferred"):
+            loads = getattr(self.pairings[link.name], "loads", None)
+            rows.counts[link.name] = np.ones(rows.size(name), np.int64) if loads is None else loads
+
+    def _drop_lost(self, rows: Rows, link: Link) -> None:
+        """Leaves out rows that must point somewhere and for which there is nobody."""
+        lost = rows.parents[link.name] == NOBODY
+        if lost.any():
+            rows.keep(self.graph, link.child, np.flatnonzero(~lost))
 
     def _draw(self, rows: Rows, name: str, scale: float, seed: int) -> None:
         """One table; one that waits to be matched is made as large as is asked for."""
-        size = max(1, round(scale * self.sizes[name]))
-        link = self._waiting(name, rows)
+        size = max(1, round(scale * self.sizes[name])) if self.sizes[name] else 0
+        link = self._waiting(name, rows) if size else None
         if link is None:
             self.tables[name].draw(rows, self.graph, size, seed)
             return

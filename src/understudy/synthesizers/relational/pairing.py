@@ -2,13 +2,14 @@
 
 Each row asks for a parent with certain features, drawn given all that is known of the row. Parents
 are given out by those features, as often as their own counts say, exactly where that is possible
-and by fewer features where it is not: sorting only, no matrix of pairs.
+and by fewer features where it is not: sorting only, no matrix of pairs. Siblings are matched one
+after the other, each given whom the one before it has: the two holders of an account are a couple.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +17,28 @@ from numpy.typing import NDArray
 
 from understudy.encoding.columns import to_numbers
 from understudy.runtime.random import stream
-from understudy.synthesizers.relational.context import context_of, described, taken
+from understudy.synthesizers.relational.agreement import required
+from understudy.synthesizers.relational.context import (
+    context_of,
+    described,
+    looked_up_under,
+    taken,
+)
+from understudy.synthesizers.relational.giving import CODES, anybody, fitting, given_out, waves_of
 from understudy.synthesizers.relational.graph import Graph, Link
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
+from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import (
     Conditional,
     Growth,
     Predictors,
+    as_floats,
     fit_conditional,
 )
 
 FEATURES = 4
 BINS = 12
 AGREEING = 0.2
-CODES = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,9 @@ class Feature:
 class Pairing:
     """How rows find their parent by one link; without `features` by chance alone.
 
-    `total` says that every row of the parent is pointed at.
+    `total` says that every row of the parent is pointed at; `loads` is how many rows point at each
+    row of a reference table, which is there already, and None for other parents; `itself` says that
+    in a hierarchy roots name themselves. `before` reads whom the sibling before has.
     """
 
     link: Link
@@ -69,110 +80,97 @@ class Pairing:
     context: Predictors
     conditional: Conditional | None
     total: bool
+    loads: Places | None = None
+    itself: bool = False
+    before: Predictors = field(default_factory=lambda: Predictors({}))
 
     def draw(self, rows: Rows, graph: Graph, seed: int) -> Places:
         """int64[child rows]: the parent's row of each, -1 for an empty key."""
         rng = stream(seed, "pairing", self.link.name)
-        slots = np.flatnonzero(rows.wanted[self.link.name])
-        places = np.full(rows.size(self.link.child), NOBODY, np.int64)
-        capacity = fitting(rows.counts[self.link.name], len(slots), rng)
+        wanted, places = rows.wanted[self.link.name].copy(), self._nowhere(rows)
+        counts = rows.counts[self.link.name]
+        depth = rows.depths.get(self.link.name)
+        if depth is not None and self.itself:
+            root = np.flatnonzero(wanted & (depth == 0))
+            places[root], wanted[root] = root, False
+            counts = counts.copy()
+            counts[root] = np.maximum(counts[root] - 1, 0)
+        slots = np.flatnonzero(wanted)
+        capacity = fitting(counts, len(slots), rng)
         if len(slots) == 0 or capacity.sum() == 0:
             return places
-        candidates = np.repeat(np.arange(len(capacity)), capacity)
-        asked, offered = self._features(rows, graph, slots, candidates, rng)
-        asked = [np.zeros(len(slots), np.int64), *asked]
-        offered = [np.zeros(len(candidates), np.int64), *offered]
-        depth = rows.depths.get(self.link.name)
-        if depth is not None:
-            asked = [depth[slots] - 1, *asked]
-            offered = [depth[candidates], *offered]
-        found = given_out(asked, offered, rng, hard=0 if depth is None else 1)
-        there = found != NOBODY
-        places[slots[there]] = candidates[found[there]]
+        must = self._required(rows, graph, slots, depth)
+        free = np.repeat(np.arange(len(capacity)), capacity)
+        waves, earlier = self._siblings(rows, graph)
+        for wave in np.unique(waves[slots]):
+            part = np.flatnonzero(waves[slots] == wave)
+            sibling = earlier[slots[part]]
+            above = np.where(sibling == NOBODY, NOBODY, places[sibling])
+            asked, offered, fine = self._features(rows, graph, slots[part], free, above, rng)
+            asked = [*(mine[part] for mine, _ in must), *asked]
+            offered = [*(theirs[free] for _, theirs in must), *offered]
+            found = given_out(asked, offered, rng, hard=len(must), fine=fine)
+            there = found != NOBODY
+            places[slots[part[there]]] = free[found[there]]
+            free = np.delete(free, found[there])
+        left = np.flatnonzero(places[slots] == NOBODY)
+        must = [(mine[left], theirs) for mine, theirs in must]
+        places[slots[left]] = anybody(must, counts, rng)
         return places
+
+    def _siblings(self, rows: Rows, graph: Graph) -> tuple[Places, Places]:
+        """In which wave each row of the child is matched, and its sibling before (-1 for none)."""
+        primary = graph.primary(self.link.child)
+        size = rows.size(self.link.child)
+        if primary is None or not self.before.names:
+            return np.zeros(size, np.int64), np.full(size, NOBODY, np.int64)
+        return waves_of(rows.parents[primary.name])
+
+    def _nowhere(self, rows: Rows) -> Places:
+        return np.full(rows.size(self.link.child), NOBODY, np.int64)
+
+    def _required(
+        self, rows: Rows, graph: Graph, slots: Places, depth: Places | None
+    ) -> list[tuple[CODES, CODES]]:
+        """Codes of slots and parents that must be equal; the last ones always are."""
+        must = [(mine[slots], theirs) for mine, theirs in required(rows, graph, self.link)]
+        if depth is not None:
+            must.append((depth[slots] - 1, depth))
+        size = rows.size(self.link.parent)
+        return [*must, (np.zeros(len(slots), np.int64), np.zeros(size, np.int64))]
 
     def _features(
         self,
         rows: Rows,
         graph: Graph,
         slots: Places,
-        candidates: Places,
+        free: Places,
+        above: Places,
         rng: np.random.Generator,
-    ) -> tuple[list[CODES], list[CODES]]:
+    ) -> tuple[list[CODES], list[CODES], tuple[Floats, Floats] | None]:
+        """By feature what `slots` ask for and `free` rows of the parent offer; and the strongest
+        number among them, by which those that agree are ordered."""
         if self.conditional is None:
-            return [], []
-        around = _around(rows, graph, self.link)
-        x = self.context.matrix(around.take(pa.array(slots)))
-        drawn = self.conditional.table(self.conditional.draw(x, rng))
+            return [], [], None
+        around = _around(rows, graph, self.link, slots)
         theirs = described(rows, graph, self.link.parent, depth=1)
-        asked, offered = [], []
+        x = self.context.matrix(around)
+        if self.before.names:
+            x = np.concatenate((x, self.before.matrix(_taken(theirs, above))), axis=1)
+        drawn = self.conditional.table(self.conditional.draw(x, rng))
+        asked, offered, fine = [], [], None
         for feature in self.features:
             wanted = feature.codes(drawn[feature.name])
             if feature.same is not None:
-                own = feature.codes(around[feature.same].take(pa.array(slots)))
+                own = feature.codes(around[feature.same])
                 same = drawn[f"={feature.name}"].fill_null(False).to_numpy()
                 wanted = np.where(same, own, wanted)
             asked.append(wanted)
-            offered.append(feature.codes(theirs[feature.name])[candidates])
-        return asked, offered
-
-
-def given_out(
-    asked: Sequence[CODES], offered: Sequence[CODES], rng: np.random.Generator, *, hard: int = 0
-) -> Places:
-    """For each row of `asked` a row of `offered`, no row twice; -1 where none is left.
-
-    Rows agree on all features where they can, on all but the last where not, and so on; on the
-    first `hard` ones they always agree.
-    """
-    size = len(asked[0])
-    found = np.full(size, NOBODY, np.int64)
-    open_ = rng.permutation(size)
-    free = rng.permutation(len(offered[0]))
-    for width in range(len(asked), hard, -1):
-        if len(open_) == 0 or len(free) == 0:
-            break
-        ours, theirs = _joint(asked[:width], offered[:width], open_, free)
-        a, b = np.argsort(ours, kind="stable"), np.argsort(theirs, kind="stable")
-        mine, yours = _meeting(ours[a], theirs[b])
-        found[open_[a[mine]]] = free[b[yours]]
-        open_ = np.delete(open_, a[mine])
-        free = np.delete(free, b[yours])
-    return found
-
-
-def _joint(
-    asked: Sequence[CODES], offered: Sequence[CODES], ours: Places, theirs: Places
-) -> tuple[CODES, CODES]:
-    """One code for all features together, the same on both sides."""
-    both = np.zeros(len(ours) + len(theirs), np.int64)
-    for wanted, there in zip(asked, offered, strict=True):
-        codes = np.concatenate((wanted[ours], there[theirs]))
-        _, codes = np.unique(codes, return_inverse=True)
-        _, both = np.unique(both * (int(codes.max()) + 1) + codes, return_inverse=True)
-    return both[: len(ours)], both[len(ours) :]
-
-
-def _meeting(ours: CODES, theirs: CODES) -> tuple[Places, Places]:
-    """Places in two sorted arrays that pair equal values one to one."""
-    ours_nth = np.arange(len(ours)) - np.searchsorted(ours, ours)
-    theirs_first = np.searchsorted(theirs, ours)
-    theirs_after = np.searchsorted(theirs, ours, side="right")
-    pairs = ours_nth < theirs_after - theirs_first
-    return np.flatnonzero(pairs), (theirs_first + ours_nth)[pairs]
-
-
-def fitting(counts: Places, slots: int, rng: np.random.Generator) -> Places:
-    """`counts` with as many ones more or less, by chance in proportion, as there are slots."""
-    missing = slots - int(counts.sum())
-    if missing == 0 or len(counts) == 0:
-        return counts
-    weights = counts if counts.sum() > 0 else np.ones(len(counts), np.int64)
-    if missing > 0:
-        extra = rng.multinomial(missing, weights / weights.sum())
-        return counts + extra
-    taken_away = rng.choice(np.repeat(np.arange(len(counts)), counts), -missing, replace=False)
-    return counts - np.bincount(taken_away, minlength=len(counts))
+            offered.append(feature.codes(theirs[feature.name])[free])
+            if fine is None and feature.levels is None:
+                there = as_floats(theirs[feature.name], None)[free]
+                fine = (as_floats(drawn[feature.name], None), there)
+        return asked, offered, fine
 
 
 def fit_pairing(
@@ -182,18 +180,26 @@ def fit_pairing(
     places = rows.parents[link.name]
     there = np.flatnonzero(places != NOBODY)
     total = bool((rows.counts[link.name] > 0).all())
-    around = _around(rows, graph, link)
-    context = Predictors.fit(around)
-    theirs = described(rows, graph, link.parent, depth=1)
-    theirs = theirs.select([n for n in theirs.column_names if n[:1] != "#" and n])
+    loads = rows.counts[link.name] if link.parent in graph.reference else None
+    itself = link.child == link.parent and bool((places == np.arange(len(places))).any())
+    plain = Pairing(link, (), Predictors({}), None, total, loads, itself)
+    everything = described(rows, graph, link.parent, depth=1)
+    theirs = everything.select([n for n in everything.column_names if n[:1] != "#" and n])
     if len(there) < 2 * growth.leaf or theirs.num_columns == 0:
-        return Pairing(link, (), context, None, total)
-    parents = theirs.take(pa.array(places[there]))
-    own = around.take(pa.array(there))
+        return plain
+    parents = _taken(theirs, places[there])
+    own = _around(rows, graph, link, there)
+    context = Predictors.fit(own)
     x = context.matrix(own)
-    features = _chosen(parents, own, x, seed, graph)
+    before = _before(everything, rows, graph, link)
+    if before.names:
+        _, earlier = waves_of(rows.parents[graph.primary(link.child).name])  # type: ignore[union-attr]
+        sibling = earlier[there]
+        above = _taken(everything, np.where(sibling == NOBODY, NOBODY, places[sibling]))
+        x = np.concatenate((x, before.matrix(above)), axis=1)
+    features = _chosen(parents, own, x, seed, graph, link)
     if not features:
-        return Pairing(link, (), context, None, total)
+        return plain
     wanted: dict[str, pa.ChunkedArray | pa.Array] = {}
     for feature in features:
         column = parents[feature.name]
@@ -210,26 +216,42 @@ def fit_pairing(
         order=tuple(wanted),
         workers=workers,
     )
-    return Pairing(link, tuple(features), context, conditional, total)
+    return Pairing(link, tuple(features), context, conditional, total, loads, itself, before)
 
 
-def _around(rows: Rows, graph: Graph, link: Link) -> pa.Table:
-    """All that is known of a row before its parent by `link` is: its cells and its context."""
-    found = described(rows, graph, link.child, depth=1)
+def _before(theirs: pa.Table, rows: Rows, graph: Graph, link: Link) -> Predictors:
+    """What is read of whom the sibling before has; nothing where rows have no siblings."""
+    primary = graph.primary(link.child)
+    if primary is None or rows.counts[primary.name].max(initial=0) < 2:
+        return Predictors({})
+    return Predictors.fit(theirs.select([n for n in theirs.column_names if n and n[:1] != "#"]))
+
+
+def _around(rows: Rows, graph: Graph, link: Link, picked: Places) -> pa.Table:
+    """All that is known of the rows `picked` before their parents by `link` are: their cells and
+    their context."""
+    found = _taken(described(rows, graph, link.child, depth=1, until=link), picked)
     primary = graph.primary(link.child)
     if primary is not None and primary.name != link.name:
         above = context_of(rows, graph, primary)
-        places = rows.parents[primary.name]
+        places = rows.parents[primary.name][picked]
         for name in above.column_names:
             if name and name not in found.column_names:
                 found = found.append_column(name, taken(above[name], places))
     return found
 
 
+def _taken(table: pa.Table, places: Places) -> pa.Table:
+    return table.take(pa.array(places, mask=places == NOBODY))
+
+
 def _chosen(
-    parents: pa.Table, own: pa.Table, x: NDArray[np.float32], seed: int, graph: Graph
+    parents: pa.Table, own: pa.Table, x: Floats, seed: int, graph: Graph, link: Link
 ) -> list[Feature]:
-    """The parent's columns that depend most on what is known of the row, strongest first."""
+    """The parent's columns that depend most on what is known of the row, strongest first.
+
+    What the parent looks up follows from the row it looks up, and is not asked for beside it.
+    """
     looks_up = {f"@{link.name}": link.parent for links in graph.links.values() for link in links}
     scored = []
     for name in parents.column_names:
@@ -240,7 +262,14 @@ def _chosen(
         gain = share if same is not None else _dependence(feature.codes(parents[name]), x, seed)
         scored.append((gain, Feature(name, feature.levels, feature.cuts, same)))
     scored.sort(key=lambda pair: -pair[0])
-    return [feature for gain, feature in scored[:FEATURES] if gain > 0]
+    told = {feature.name for gain, feature in scored if gain > 0}
+    follow = tuple(
+        looked_up_under(graph, up)
+        for up in graph.of(link.parent, "lookup")
+        if f"@{up.name}" in told
+    )
+    kept = [f for gain, f in scored if gain > 0 and not (follow and f.name.startswith(follow))]
+    return kept[:FEATURES]
 
 
 def _feature(name: str, column: pa.ChunkedArray) -> Feature | None:

@@ -40,6 +40,8 @@ class Rows:
     """Under a budget: a number in [0, 1) per row, that follows from its unit alone."""
     units: dict[str, Places] = field(default_factory=dict)
     """Under a budget: the unit of each row."""
+    kept: dict[str, pa.Table] = field(default_factory=dict)
+    """Reference tables with all their columns: their keys stand already."""
 
     def size(self, table: str) -> int:
         return self.cells[table].num_rows
@@ -50,12 +52,17 @@ class Rows:
         return np.bincount(found[found >= 0], minlength=self.size(link.parent)).astype(np.int64)
 
     def keep(self, graph: Graph, table: str, kept: Places) -> None:
-        """Leaves of `table` only the rows `kept`; nothing may point at it yet."""
+        """Leaves of `table` only the rows `kept`; no other table may point at it yet."""
+        place = np.full(self.size(table), NOBODY, np.int64)
+        place[kept] = np.arange(len(kept))
         cells = self.cells[table]
         # Arrow forgets how many rows a table without columns has when it takes some.
         bare = cells.num_columns == 0
         self.cells[table] = cells.slice(0, len(kept)) if bare else cells.take(pa.array(kept))
         for link in graph.links[table]:
+            if link.parent == table and link.name in self.parents:
+                found = self.parents[link.name]
+                self.parents[link.name] = np.where(found == NOBODY, NOBODY, place[found])
             for held in (self.parents, self.wanted, self.depths):
                 if link.name in held:
                     held[link.name] = held[link.name][kept]
@@ -81,6 +88,8 @@ def real_rows(dataset: Dataset, graph: Graph, learnt: Mapping[str, tuple[str, ..
     rows = Rows()
     for name in graph.order:
         rows.cells[name] = dataset.tables[name].select(list(learnt[name]))
+        if name in graph.reference:
+            rows.kept[name] = dataset.tables[name]
     for name in graph.order:
         for link in graph.links[name]:
             rows.parents[link.name] = resolved(dataset, link)

@@ -14,11 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.synthesizers.relational.cells import Cells
-from understudy.synthesizers.relational.graph import Graph, Link
+from understudy.synthesizers.relational.graph import Graph, Link, Way
 from understudy.synthesizers.relational.hierarchy import depths
 from understudy.synthesizers.relational.rows import NOBODY, Places, Rows
 
 MARKS = "#@=?^~"
+WAYS: tuple[Way, ...] = ("primary", "matched", "deferred")
 AGREEING = 0.2
 """From this share on that a row looks up the same row as its context does, that is learnt."""
 ROW = "row"
@@ -98,11 +99,30 @@ def settle(
         rows.wanted[link.name] = _flags(drawn, f"?{link.name}")
         if f"^{link.name}" in drawn.column_names:
             rows.depths[link.name] = drawn[f"^{link.name}"].to_numpy().astype(np.int64)
-    own = [n for n in drawn.column_names if n[:1] not in MARKS and n != ROW and n not in kept]
+    marked = _marked(graph, table)
+    own = [n for n in drawn.column_names if not n.startswith(marked) and n not in kept]
+    own = [] if cells.space is None else own
     found = cells.backward(drawn.select(own), around)
     for name in kept:
         found = found.append_column(name, drawn[name])
     rows.cells[table] = found
+
+
+def nothing(table: str, types: pa.Schema, rows: Rows, graph: Graph) -> None:
+    """Adds `table` to `rows` without a row; `types` are those of its cells."""
+    rows.cells[table] = types.empty_table()
+    for link in graph.into(table, "primary", "matched", "deferred"):
+        rows.counts[link.name] = np.zeros(0, np.int64)
+    for link in graph.of(table, "primary", "lookup"):
+        rows.parents[link.name] = np.zeros(0, np.int64)
+    for link in graph.of(table, "matched", "deferred"):
+        rows.wanted[link.name] = np.zeros(0, np.bool_)
+
+
+def _marked(graph: Graph, table: str) -> tuple[str, ...]:
+    """How the columns of structure of `table` begin."""
+    links = (*graph.links[table], *graph.into(table, *WAYS))
+    return tuple(f"{mark}{link.name}" for link in links for mark in MARKS)
 
 
 def _looked_up(

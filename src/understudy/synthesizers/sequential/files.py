@@ -8,24 +8,28 @@ from understudy.encoding.columns import Levels, Ranks
 from understudy.errors import FormatError
 from understudy.schema.constraints import Running
 from understudy.synthesizers import frozen
+from understudy.synthesizers.sequential.amounts import Amount
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock
+from understudy.synthesizers.sequential.drawing import Histories
 from understudy.synthesizers.sequential.heads import Heads, Window
-from understudy.synthesizers.sequential.histories import Histories
 from understudy.synthesizers.sequential.labels import Labels
 from understudy.synthesizers.sequential.marks import Marks
 from understudy.synthesizers.sequential.memory import Places
 from understudy.synthesizers.sequential.payees import Degrees, Urn
 from understudy.synthesizers.sequential.roles import Kinds, Roles
+from understudy.synthesizers.sequential.selection import Selection
 from understudy.synthesizers.sequential.skeleton import Skeleton
+from understudy.synthesizers.tabular.boosted import ClassHead, Ensemble
 from understudy.synthesizers.tabular.cart import Cart
 from understudy.synthesizers.tabular.conditional import Conditional, Predictors
 from understudy.synthesizers.tabular.leaves import Grove, Leaves, Lookup
 
 FORMAT = 1
 CLASSES = (
-    Histories, Roles, Clock, Kinds, Heads, Window, Skeleton, Urn, Degrees, Marks, Places, Balance,
-    Running, Labels, Conditional, Predictors, Levels, Ranks, Grove, Leaves, Lookup, Cart,
+    Histories, Roles, Clock, Kinds, Heads, Window, Skeleton, Urn, Degrees, Marks, Amount, Places,
+    Balance, Running, Labels, Conditional, Predictors, Levels, Ranks, Grove, Leaves, Lookup, Cart,
+    Selection, ClassHead, Ensemble,
 )  # fmt: skip
 """Every class that a saved history is made of."""
 

@@ -20,6 +20,8 @@ from understudy.synthesizers.sequential.streams import Streams, matrix, side_by_
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import Conditional, Growth, Rows, fit_conditional
 
+FEWEST_IN_LEAF = 10
+"""Leaves of structure may be small: counts and days point at nobody, and traits are jittered."""
 AT_ONCE = -1
 """The first event falls on the day of the origin."""
 
@@ -139,6 +141,7 @@ def fit_heads(
     origin: Numbers,
     streams: Streams,
     irregular: Sequence[bool],
+    order: Sequence[int],
     window: Window,
     clock: Clock,
     *,
@@ -146,7 +149,11 @@ def fit_heads(
     growth: Growth,
     workers: int,
 ) -> Heads:
-    """Learns from real `streams` whose lengths are all known; `x` is [entities, predictors]."""
+    """Learns from real `streams` whose lengths are all known; `x` is [entities, predictors].
+
+    `order` says in which order the kinds are drawn.
+    """
+    growth = replace(growth, leaf=max(FEWEST_IN_LEAF, min(growth.leaf, len(x) // 80)))
     kinds = len(irregular)
     place = position_in(streams.entity * kinds + streams.kind)
     several = tuple(bool((place[streams.kind == k] > 0).any()) for k in range(kinds))
@@ -167,7 +174,7 @@ def fit_heads(
     )
     known = [matrix(*counts.T)]
     found: dict[int, Conditional] = {}
-    for kind in range(kinds):
+    for kind in order:
         mine = np.flatnonzero(streams.kind == kind)
         mine = mine[np.argsort(place[mine], kind="stable")]
         part, at = streams.take(mine), place[mine]

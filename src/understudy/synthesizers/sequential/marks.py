@@ -16,10 +16,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.encoding.columns import from_numbers, to_numbers
+from understudy.synthesizers.sequential.amounts import (
+    Amount,
+    Exact,
+    Sharing,
+    balances_before,
+    fit_amount,
+)
 from understudy.synthesizers.sequential.balances import Balance
 from understudy.synthesizers.sequential.clock import Clock, Numbers
 from understudy.synthesizers.sequential.events import Index
-from understudy.synthesizers.sequential.memory import Memory, Places, State, Timeline
+from understudy.synthesizers.sequential.memory import Account, Memory, Places, State, Timeline
 from understudy.synthesizers.sequential.streams import Streams, matrix
 from understudy.synthesizers.tabular.cart import Floats
 from understudy.synthesizers.tabular.conditional import (
@@ -32,8 +39,6 @@ from understudy.synthesizers.tabular.conditional import (
 
 REPEATED = 0.05
 """Share of repeats from which a number is asked about them."""
-Exact = tuple[NDArray[Any], NDArray[np.bool_]]
-"""Values in their own type, and where they are missing."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Marks:
     places: Mapping[str, Places]
     types: Mapping[str, pa.DataType]
     repeats: Conditional | None
-    numbers: Mapping[str, Conditional]
+    numbers: Mapping[str, Amount]
     words: Conditional | None
     balances: tuple[Balance, ...]
 
@@ -59,8 +64,8 @@ class Marks:
         rng: np.random.Generator,
     ) -> dict[str, pa.Array]:
         """Columns of the events of `line`; `known` are their kinds' columns."""
-        state = start(self, x, streams, line)
-        spent = _signed(self.balances, known)
+        state = start(self, x, streams, line, {n: a.shared for n, a in self.numbers.items()})
+        spent = signed(self.balances, known)
         values = {n: np.zeros(len(line), state.numbers[n].past.dtype) for n in self.numbers}
         absent = {n: np.zeros(len(line), bool) for n in self.numbers}
         codes: dict[str, Codes] = {}
@@ -72,8 +77,9 @@ class Marks:
             given = state.predictors(line, row)
             lags = self._draw_lags(given, rng)
             given = np.hstack([given, matrix(*lags.values())]) if lags else given
-            for name, conditional in self.numbers.items():
-                drawn = conditional.exact(conditional.draw(given, rng), name)
+            for name, amount in self.numbers.items():
+                held = self._balance(state, name, entity)
+                drawn = amount.draw(given, streams.kind[stream], held, rng)
                 new, gone = _repeated(drawn, state.numbers[name], stream, lags.get(name))
                 values[name][row], absent[name][row] = new, gone
                 state.numbers[name].absorb(stream, entity, new, gone)
@@ -92,14 +98,23 @@ class Marks:
                     if signs is None
                     else (signs[row])
                 )
-                state.cents[name][entity] += balance.cents(added, plus)
-                cents[name][row] = state.cents[name][entity]
+                account = state.accounts[name]
+                account.absorb(entity, balance.cents(added, plus), state.since(line, row))
+                cents[name][row] = account.cents[entity]
             state.move(line, row)
         found = {n: from_numbers(values[n], absent[n], self.types[n]) for n in self.numbers}
         if self.words is not None:
             all_rows = Rows(codes, {})
             found |= {n: self.words.column(all_rows, n) for n in codes}
         return found | {b.rule.column: b.column(cents[b.rule.column]) for b in self.balances}
+
+    def _balance(self, state: State, name: str, entity: Index) -> Numbers:
+        """What is in the first account that the number moves."""
+        for balance in self.balances:
+            if balance.rule.amount == name:
+                account = state.accounts[balance.rule.column]
+                return account.cents[entity] / account.unit
+        return np.zeros(len(entity))
 
     def _draw_lags(self, given: Floats, rng: np.random.Generator) -> dict[str, Numbers]:
         if self.repeats is None:
@@ -113,7 +128,13 @@ class Marks:
         return balance.adds(self.words.column(rows, balance.rule.sign))
 
 
-def start(marks: Marks, x: Floats, streams: Streams, line: Timeline) -> State:
+def start(
+    marks: Marks,
+    x: Floats,
+    streams: Streams,
+    line: Timeline,
+    shared: Mapping[str, NDArray[np.bool_]],
+) -> State:
     """The state of the histories of `line` before their first events."""
     entities, n = len(x), len(streams)
     dtypes = {c: _native(kind) for c, kind in marks.types.items()}
@@ -122,13 +143,17 @@ def start(marks: Marks, x: Floats, streams: Streams, line: Timeline) -> State:
         marks.clock,
         np.hstack([x[streams.entity], matrix(streams.kind, *streams.traits.values())]),
         np.bincount(line.stream, minlength=n).astype(float),
-        {c: streams.traits[f"level {c}"] for c in marks.places},
+        {
+            # A level among shares says nothing of what amounts are still owed.
+            c: np.where(shared[c][streams.kind], np.nan, streams.traits[f"level {c}"])
+            for c in marks.places
+        },
         {c: Memory.empty(p, dtypes[c], n, entities) for c, p in marks.places.items()},
-        {b.rule.column: np.zeros(entities, np.int64) for b in marks.balances},
-        {b.rule.column: 10.0**b.decimals for b in marks.balances},
+        {b.rule.column: Account.empty(10.0**b.decimals, entities) for b in marks.balances},
         {name: np.full(entities, np.nan) for name in words},
         np.zeros(n),
         np.full(n, np.nan),
+        np.full(entities, np.nan),
         np.full(entities, np.nan),
     )
 
@@ -151,6 +176,7 @@ def fit_marks(
     places: Mapping[str, Places],
     words: tuple[str, ...],
     balances: tuple[Balance, ...],
+    sharing: Mapping[str, Sharing],
     seed: int,
     growth: Growth,
     workers: int,
@@ -158,11 +184,13 @@ def fit_marks(
     """Learns from the events of `line`, whose marks are in `table` [events]."""
     types = {name: table.schema.field(name).type for name in places}
     exact = {name: to_numbers(table[name]) for name in places}
-    spent = _signed(balances, {n: table[n] for n in table.column_names})
+    spent = signed(balances, table)
+    held = balances_before(balances, line.entity, exact, spent)
+    kind = streams.kind[line.stream]
     whole = {"seed": seed, "growth": growth, "workers": workers}
     drawn_words = None
     bare = Marks(clock, places, types, None, {}, None, balances)
-    state = start(bare, x, streams, line)
+    state = start(bare, x, streams, line, {n: s.shared for n, s in sharing.items()})
     state.words = {n: np.full(len(x), np.nan) for n in words}
     known = {n: _word_codes(table[n]) for n in words}
     given, lags = None, {n: np.zeros(len(line), np.int64) for n in places}
@@ -181,7 +209,8 @@ def fit_marks(
             values, missing = exact[balance.rule.amount]
             plus = None if balance.rule.sign is None else spent[balance.rule.column][row]
             added = balance.cents(np.where(missing[row], 0, values[row]), plus)
-            state.cents[balance.rule.column][entity] += added
+            account = state.accounts[balance.rule.column]
+            account.absorb(entity, added, state.since(line, row))
         state.move(line, row)
     assert given is not None
     asked = {n: lag for n, lag in lags.items() if np.mean(lag > 0) >= REPEATED}
@@ -191,11 +220,19 @@ def fit_marks(
             given, pa.table(asked), name="repeats", steady=tuple(asked), **whole
         )
         given = np.hstack([given, matrix(*asked.values())])
-    numbers: dict[str, Conditional] = {}
+    numbers: dict[str, Amount] = {}
     for name, (values, missing) in exact.items():
         fresh = asked[name] == 0 if name in asked else np.ones(len(line), bool)
-        part = table.select([name]).filter(pa.array(fresh))
-        numbers[name] = fit_conditional(given[fresh], part, name=f"number {name}", **whole)
+        numbers[name] = fit_amount(
+            given[fresh],
+            table[name].filter(pa.array(fresh)),
+            name,
+            kind[fresh],
+            held.get(name, np.zeros(len(line)))[fresh],
+            sharing[name],
+            next((b.decimals for b in balances if b.rule.amount == name), 0),
+            **whole,
+        )
         given = np.hstack([given, _seen(values, missing)])
     if words:
         drawn_words = fit_conditional(given, table.select(list(words)), name="words", **whole)
@@ -216,14 +253,15 @@ def _seen(values: NDArray[Any], missing: NDArray[np.bool_]) -> Floats:
     return matrix(np.where(missing, np.nan, values.astype(np.float64)))
 
 
-def _signed(
-    balances: tuple[Balance, ...], known: Mapping[str, Any]
+def signed(
+    balances: tuple[Balance, ...], known: pa.Table | Mapping[str, pa.Array]
 ) -> dict[str, NDArray[np.bool_]]:
-    """Whether each event adds to a balance whose sign is known."""
+    """For each balance whose sign is `known`, whether each event adds to it."""
+    names = known.column_names if isinstance(known, pa.Table) else known
     return {
         b.rule.column: b.adds(known[b.rule.sign])
         for b in balances
-        if b.rule.sign is not None and b.rule.sign in known
+        if b.rule.sign is not None and b.rule.sign in names
     }
 
 

@@ -22,6 +22,8 @@ from understudy.synthesizers.tabular.cart import Floats
 LAGS = 3
 """How far back in its stream a number may be repeated."""
 KNOTS = 2001
+LATELY = 30.0
+"""Days over which what came in and went out fades to a third."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,55 @@ class Memory:
 
 
 @dataclass
+class Account:
+    """A running balance, in whole `cents` of which one is made of `unit`; what came in and went out
+    so far and lately; all arrays [entities].
+    """
+
+    unit: float
+    cents: NDArray[np.int64]
+    came: Numbers
+    went: Numbers
+    came_lately: Numbers
+    went_lately: Numbers
+
+    @classmethod
+    def empty(cls, unit: float, entities: int) -> Account:
+        return cls(unit, np.zeros(entities, np.int64), *(np.zeros(entities) for _ in range(4)))
+
+    def predictors(self, entity: Index, since: Numbers, age: Numbers) -> list[Numbers]:
+        """`since` the last event and `age` of the history in days."""
+        left = np.exp(-np.nan_to_num(since) / LATELY)
+        balance = self.cents[entity] / self.unit
+        came, went = self.came[entity], self.went[entity]
+        lately = self.came_lately[entity] * left
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return [
+                balance,
+                went / came,
+                came / (age + LATELY / 2),
+                went / (age + LATELY / 2),
+                lately,
+                self.went_lately[entity] * left,
+                balance / lately,
+                balance * (age + LATELY / 2) / came,
+            ]
+
+    def absorb(self, entity: Index, cents: NDArray[np.int64], since: Numbers) -> None:
+        """These amounts have come (or gone, below nought)."""
+        left = np.exp(-np.nan_to_num(since) / LATELY)
+        amount = cents / self.unit
+        self.cents[entity] += cents
+        self.came[entity] += np.maximum(amount, 0)
+        self.went[entity] += np.maximum(-amount, 0)
+        self.came_lately[entity] = self.came_lately[entity] * left + np.maximum(amount, 0)
+        self.went_lately[entity] = self.went_lately[entity] * left + np.maximum(-amount, 0)
+
+
+@dataclass
 class State:
-    """All histories as far as they have come: `numbers` leave memories, `cents` are the running
-    balances (with the units of one), `words` the codes of the last categories.
+    """All histories as far as they have come: `numbers` leave memories, `accounts` are the running
+    balances, `words` the codes of the last categories.
     """
 
     clock: Clock
@@ -140,12 +188,12 @@ class State:
     length: Numbers
     levels: Mapping[str, Numbers]
     numbers: Mapping[str, Memory]
-    cents: Mapping[str, NDArray[np.int64]]
-    units: Mapping[str, float]
+    accounts: Mapping[str, Account]
     words: Mapping[str, Numbers]
     place: Numbers
     day: Numbers
     entity_day: Numbers
+    begun: Numbers
 
     def predictors(self, line: Timeline, row: Index) -> Floats:
         """[rows, predictors] of the events `row`, one an entity at most."""
@@ -164,9 +212,18 @@ class State:
             columns.append(line.second[row])
         for name, memory in self.numbers.items():
             columns += memory.predictors(stream, entity, self.levels[name][stream], length)
-        columns += [cents[entity] / self.units[name] for name, cents in self.cents.items()]
+        for account in self.accounts.values():
+            columns += account.predictors(entity, self.since(line, row), self.age(line, row))
         columns += [last[entity] for last in self.words.values()]
         return np.hstack([self.static[stream], line.beside[row], matrix(*columns)])
+
+    def since(self, line: Timeline, row: Index) -> Numbers:
+        """Days since the entity's last event; not-a-number at its first."""
+        return line.day[row] - self.entity_day[line.entity[row]]
+
+    def age(self, line: Timeline, row: Index) -> Numbers:
+        """Days since the entity's first event."""
+        return np.nan_to_num(line.day[row] - self.begun[line.entity[row]])
 
     def move(self, line: Timeline, row: Index) -> None:
         """These events are over."""
@@ -174,3 +231,4 @@ class State:
         self.place[stream] += 1
         self.day[stream] = line.day[row]
         self.entity_day[entity] = line.day[row]
+        self.begun[entity] = np.fmin(self.begun[entity], line.day[row])

@@ -104,7 +104,8 @@ def roles_of(events: Events, rows: Arranged, clock: Clock) -> Roles:
         if name != clock.name and name not in worked_out and name not in events.payees
     ]
     words = [n for n in open_names if _is_word(table.schema.field(n).type)]
-    labels = [n for n in open_names if _is_label(table[n])]
+    signs = {rule.sign for rule in events.running}
+    labels = [n for n in open_names if _is_label(table[n]) and n not in signs]
     coded = {n: codes(table[n]) for n in (*words, *events.payees)}
     owned = [
         n
@@ -117,7 +118,9 @@ def roles_of(events: Events, rows: Arranged, clock: Clock) -> Roles:
     candidates = [
         n
         for n in words
-        if n not in labels and n not in owned and coded[n].max(initial=-1) < MOST_KINDS
+        if n not in owned
+        and coded[n].max(initial=-1) < MOST_KINDS
+        and (n not in labels or pa.types.is_string(table.schema.field(n).type))
     ]
     kinds = _splitting(candidates, coded, rows, clock)
     kinds = _with_followers(kinds, candidates, coded, len(rows.entity))

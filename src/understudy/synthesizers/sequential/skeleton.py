@@ -169,9 +169,12 @@ class Skeleton:
         day = motifs.decode(walk.day[at], walk.anchor[at], walk.gap[at], code, days)
         counted = ~np.isnan(walk.length[at])
         left = self.window.end - walk.day[at]
-        # A counted stream owes its events: one that falls behind the window comes in earlier.
+        # A counted stream owes its events: where it would overrun the window, what is left of them
+        # falls evenly on what is left of it, and this is the first.
         late = counted & ~(day <= self.window.end)
-        early = walk.day[at] + np.floor(rng.random(len(at)) * (left + self.clock.whole))
+        owed = np.maximum(np.nan_to_num(walk.length[at] - walk.place[at] - 1), 1)
+        first = 1 - rng.random(len(at)) ** (1 / owed)
+        early = walk.day[at] + np.floor(first * (left + self.clock.whole))
         day = np.where(late, np.minimum(early, self.window.end), day)
         code = np.where(late, motifs.NONE, code)
         goes_on = day <= self.window.end

@@ -76,6 +76,8 @@ def as_floats(column: pa.ChunkedArray, levels: pa.Array | None) -> Floats:
     if levels is not None:
         codes = Levels("", levels, np.ones(len(levels), np.int64)).encode(column)
         return np.where(codes < 0, ABSENT, codes).astype(np.float32)
+    if pa.types.is_null(column.type):
+        return np.full(len(column), ABSENT)
     numbers, missing = to_numbers(column)
     return np.where(missing | ~np.isfinite(numbers), ABSENT, numbers).astype(np.float32)
 

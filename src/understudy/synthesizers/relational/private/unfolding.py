@@ -251,7 +251,9 @@ def _seconds(drawn: pa.Table, size: int, rng: np.random.Generator) -> Numbers:
 
 
 def _rounded(values: Numbers, axis: Axis) -> Numbers:
-    """In the decimals that the column is written in."""
-    if isinstance(axis, GridAxis) and axis.line.decimals is not None:
-        return np.round(values, axis.line.decimals)
-    return values
+    """Within the column's bounds, in the decimals that it is written in."""
+    if not isinstance(axis, GridAxis) or len(axis.starts) == 0:
+        return values
+    low, high = axis.ends().cast(pa.float64()).to_pylist()
+    values = np.clip(values, low, high)
+    return values if axis.line.decimals is None else np.round(values, axis.line.decimals)

@@ -1,0 +1,276 @@
+"""Peers beside us on the Czech bank's eight tables: SDV HMA, SDV PAR, MOSTLY AI's SDK.
+
+    python -m benchmarks peers_databases
+    python -m benchmarks.peers_databases [understudy] [hma] [par] [mostlyai]
+
+All fit the same training accounts and are judged as we are (`benchmarks.bank.judge`), on one split.
+A second table is of accounts that have transactions, and these: what PAR makes. Peers run in an
+environment of their own (see `benchmarks.peers`, and there `pip install 'mostlyai[local]'`), for at
+most `CPU` seconds a process; what one made stays in `runs/peers_databases` and is not made again.
+
+Keys, kinds and dates are declared to each. HMA makes `district` like any table; PAR and MOSTLY AI
+get the district of an account and client as a category, and the table is kept as it is. MOSTLY AI
+hangs `disp` on the account and matches clients; its networks train for at most `MINUTES` a table.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.bank import Figures, costs, judge, parted, report
+from benchmarks.measure import Cost, cost_of
+from benchmarks.peers import PYTHON
+from understudy.data import Dataset, Split, write
+from understudy.schema import Schema
+
+SEED = 0
+CPU = 1500
+MINUTES = 10
+FOLDER = Path("runs") / "peers_databases"
+NAMES = {
+    "understudy": "understudy",
+    "hma": "SDV HMA",
+    "par": "SDV PAR",
+    "mostlyai": "MOSTLY AI",
+}
+EVENTS = ("district", "account", "trans")
+
+BEGIN = """
+import json, sys
+from pathlib import Path
+import pandas as pd
+source, made = Path(sys.argv[1]), Path(sys.argv[2])
+plan = json.loads((source / 'plan.json').read_text())
+frames = {name: pd.read_parquet(source / f'{name}.parquet') for name in plan}
+for name, spec in plan.items():
+    for column, kind in spec['kinds'].items():
+        if kind == 'datetime':
+            frames[name][column] = pd.to_datetime(frames[name][column])
+def keep(name, frame):
+    made.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(made / f'{name}.parquet', index=False)
+"""
+SDV = """
+KINDS = {'number': {'sdtype': 'numerical'}, 'category': {'sdtype': 'categorical'},
+         'identifier': {'sdtype': 'id'},
+         'datetime': {'sdtype': 'datetime', 'datetime_format': '%Y-%m-%d'}}
+from sdv.metadata import Metadata
+"""
+HMA = """
+from sdv.multi_table import HMASynthesizer
+tables, links = {}, []
+for name, spec in plan.items():
+    columns = {column: KINDS[kind] for column, kind in spec['kinds'].items()}
+    tables[name] = {'primary_key': spec['key'], 'columns': columns}
+    links += [{'parent_table_name': to, 'child_table_name': name, 'parent_primary_key': key,
+               'child_foreign_key': column} for column, to, key in spec['links']]
+metadata = {'METADATA_SPEC_VERSION': 'V1', 'tables': tables, 'relationships': links}
+metadata = Metadata.load_from_dict(metadata)
+model = HMASynthesizer(metadata, verbose=False)
+model.fit(frames)
+for name, frame in model.sample(len(frames['account']), main_table_name='account').items():
+    keep(name, frame)
+"""
+PAR = """
+from sdv.sequential import PARSynthesizer
+account, trans = frames['account'], frames['trans'].drop(columns=['trans_id', 'account'])
+account = account.rename(columns={'date': 'opened'}).astype({'district_id': str})
+both = trans.merge(account, on='account_id').sort_values(['account_id', 'date'])
+kinds = {**plan['trans']['kinds'], **plan['account']['kinds']}
+kinds |= {'opened': 'datetime', 'district_id': 'category'}
+columns = {c: KINDS[kinds[c]] for c in both.columns}
+table = {'columns': columns, 'sequence_key': 'account_id', 'sequence_index': 'date'}
+metadata = {'METADATA_SPEC_VERSION': 'V1', 'tables': {'trans': table}, 'relationships': []}
+metadata = Metadata.load_from_dict(metadata)
+context = ['frequency', 'district_id', 'opened']
+model = PARSynthesizer(metadata, context_columns=context, cuda=False)
+model.fit({'trans': both})
+out = model.sample(both['account_id'].nunique())
+out = out['trans'] if isinstance(out, dict) else out
+out['trans_id'], out['account'] = range(1, len(out) + 1), None
+opened = out.drop_duplicates('account_id').drop(columns='date')
+opened = opened.rename(columns={'opened': 'date'}).astype({'district_id': int})
+keep('account', opened[list(frames['account'].columns)])
+keep('trans', out[list(frames['trans'].columns)])
+keep('district', frames['district'])
+"""
+MOSTLY = """
+import tempfile
+from mostlyai.sdk import MostlyAI
+CODES = {'number': 'TABULAR_NUMERIC_AUTO', 'category': 'TABULAR_CATEGORICAL',
+         'datetime': 'TABULAR_DATETIME'}
+CONTEXT = {**dict.fromkeys(('disp', 'loan', 'order', 'trans'), 'account'), 'card': 'disp'}
+frames['trans'] = frames['trans'].sort_values(['account_id', 'date'])
+tables = []
+for name, spec in plan.items():
+    if name == 'district':
+        continue
+    links = [link for link in spec['links'] if link[1] != 'district']
+    keys = {spec['key'], *(column for column, _, _ in links)}
+    kinds = {**spec['kinds'], **({'district_id': 'category'} if spec['links'] else {})}
+    kinds = {c: k for c, k in kinds.items() if k in CODES and c in spec['kinds'] and c not in keys}
+    tables.append({
+        'name': name, 'data': frames[name][[*keys, *kinds]], 'primary_key': spec['key'],
+        'foreign_keys': [
+            {'column': column, 'referenced_table': to, 'is_context': CONTEXT[name] == to}
+            for column, to, _ in links],
+        'columns': [*({'name': c} for c in keys),
+                    *({'name': c, 'model_encoding_type': CODES[k]} for c, k in kinds.items())],
+        'tabular_model_configuration': {'max_training_time': MINUTES, 'enable_model_report': False},
+    })
+with tempfile.TemporaryDirectory() as folder:
+    mostly = MostlyAI(local=True, local_dir=folder, quiet=True)
+    generator = mostly.train(config={'name': 'bank', 'tables': tables}, progress_bar=False)
+    size = {name: len(frames[name]) for name in ('account', 'client')}
+    done = mostly.generate(generator, size=size, progress_bar=False)
+    for name, frame in done.data(return_type='dict').items():
+        for column, kind in plan[name]['kinds'].items():
+            if column not in frame:
+                frame[column] = None
+            elif column == 'district_id':
+                frame[column] = pd.to_numeric(frame[column], errors='coerce').astype('Int64')
+        keep(name, frame)
+keep('district', frames['district'])
+"""
+SCRIPTS = {
+    "hma": BEGIN + SDV + HMA,
+    "par": BEGIN + SDV + PAR,
+    "mostlyai": BEGIN + MOSTLY.replace("MINUTES", str(MINUTES)),
+}
+
+
+def run(names: Sequence[str] = tuple(NAMES)) -> None:
+    parts = parted(SEED, alone=False)
+    whole: dict[str, list[Figures]] = {}
+    events: dict[str, list[Figures]] = {}
+    said = []
+    for name in names:
+        try:
+            cost, folder = made_by(name, parts.train)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            said.append(f"{NAMES[name]} did not finish: {str(error)[-200:]}")
+            continue
+        made = fitting(folder, parts.train)
+        if set(made.tables) == set(parts.train.tables):
+            found, floor = judge(parts, made, SEED)
+            whole["real entities"] = [floor]
+            whole[NAMES[name]] = [{**found, **costs(cost)}]
+        found, floor = judge(Split(*map(histories, parts_of(parts))), histories(made), SEED)
+        events["real entities"] = [floor]
+        events[NAMES[name]] = [{**found, **costs(cost)}]
+        print(name, whole.get(NAMES[name]), events[NAMES[name]], file=sys.stderr, flush=True)
+    report("The bank, eight tables, one judge", whole)
+    report("Its accounts with transactions", events)
+    print("\n" + "\n".join(said) if said else "")
+
+
+def made_by(name: str, train: Dataset) -> tuple[Cost, Path]:
+    """What it cost, and the folder with a Parquet file a table; made once."""
+    folder, spent = FOLDER / name, FOLDER / f"{name}.json"
+    if spent.exists():
+        cpu, wall, peak = json.loads(spent.read_text())
+        return Cost(cpu, wall, peak, ""), folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if name == "understudy":
+        words = [str(SEED), "account", "0", "0", str(folder)]
+        cost = cost_of([sys.executable, "-m", "benchmarks.bank", "make", *words])
+    else:
+        with tempfile.TemporaryDirectory() as source:
+            _hand_over(train, Path(source))
+            limited = ["bash", "-c", f'ulimit -t {CPU}; exec "$@"', "peer"]
+            cost = cost_of([*limited, PYTHON, "-c", SCRIPTS[name], source, str(folder)])
+    spent.write_text(json.dumps([cost.cpu, cost.wall, cost.peak]))
+    return cost, folder
+
+
+def _hand_over(train: Dataset, folder: Path) -> None:
+    """Parquet files, and what any peer is told of them."""
+    write(train, folder)
+    plan = {
+        spec.name: {
+            "key": spec.primary_key[0],
+            "links": [
+                (link.columns[0], link.table, link.references[0]) for link in spec.foreign_keys
+            ],
+            "kinds": {column.name: column.kind for column in spec.columns},
+        }
+        for spec in train.schema.tables
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+
+
+def fitting(folder: Path, train: Dataset) -> Dataset:
+    """A peer's tables in our types; keys that are no whole numbers are numbered, all alike."""
+    tables = {path.stem: pq.read_table(path) for path in sorted(folder.glob("*.parquet"))}
+    schema = _part(train.schema, tables)
+    for spec in schema.tables:
+        tables[spec.name] = tables[spec.name].select([c.name for c in spec.columns])
+    for spec in schema.tables:
+        pointing = [
+            (other.name, link.columns[0])
+            for other in schema.tables
+            for link in other.foreign_keys
+            if link.table == spec.name
+        ]
+        _number(tables, [(spec.name, spec.primary_key[0]), *pointing])
+    typed = {
+        name: _typed(table, train.tables[name].schema.remove_metadata())
+        for name, table in tables.items()
+    }
+    return Dataset(schema, typed)
+
+
+def _number(tables: dict[str, pa.Table], places: Sequence[tuple[str, str]]) -> None:
+    columns = [tables[name][column] for name, column in places]
+    if all(pa.types.is_integer(values.type) for values in columns):
+        return
+    texts = [values.cast(pa.string()) for values in columns]
+    known = pa.concat_arrays([c for text in texts for c in text.chunks]).unique().drop_null()
+    for (name, column), text in zip(places, texts, strict=True):
+        numbers = pc.index_in(text, value_set=known).cast(pa.int64())
+        at = tables[name].column_names.index(column)
+        tables[name] = tables[name].set_column(at, column, numbers)
+
+
+def _typed(table: pa.Table, like: pa.Schema) -> pa.Table:
+    columns = []
+    for field in like:
+        values = table[field.name]
+        if pa.types.is_integer(field.type) and pa.types.is_floating(values.type):
+            values = pc.round(values)
+        if pa.types.is_date(field.type) and pa.types.is_string(values.type):
+            values = pc.utf8_slice_codeunits(values, 0, 10)
+        columns.append(values.cast(field.type, safe=False))
+    return pa.table(columns, schema=like)
+
+
+def histories(data: Dataset) -> Dataset:
+    """Accounts that have transactions, these, and districts."""
+    owners = data.tables["trans"]["account_id"].unique()
+    kept = pc.is_in(data.tables["account"]["account_id"], value_set=owners.drop_null())
+    tables = {name: data.tables[name] for name in EVENTS}
+    tables["account"] = tables["account"].filter(kept)
+    return Dataset(_part(data.schema, tables), tables)
+
+
+def _part(schema: Schema, names: Sequence[str] | dict[str, pa.Table]) -> Schema:
+    return schema.model_copy(update={"tables": tuple(s for s in schema.tables if s.name in names)})
+
+
+def parts_of(parts: Split) -> tuple[Dataset, Dataset, Dataset]:
+    return parts.train, parts.holdout, parts.reference
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:] or tuple(NAMES))
