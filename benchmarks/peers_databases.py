@@ -3,16 +3,17 @@
     python -m benchmarks peers_databases
     python -m benchmarks.peers_databases [understudy] [hma] [par] [mostlyai]
 
-All fit the same training accounts and are judged as we are (`benchmarks.bank.judge`), on one split,
-each by as much of the bank as it makes. SDV's HMA refuses more than five tables or two levels of
-keys, so it gets the account and what hangs on it by one key; PAR makes histories with their accounts.
+All fit the same training accounts and are judged as we are (`benchmarks.bank.judge`), on one
+split, each by as much of the bank as it makes. SDV's HMA refuses more than five tables and more
+than one key in a row, so it gets the account and what hangs on it; PAR makes histories with their
+accounts.
 
 Peers run in an environment of their own (see `benchmarks.peers`, and there `pip install
 'mostlyai[local]'`, then torchvision and torchaudio out again), for at most `CPU` seconds a process;
 what one made stays in `runs/peers_databases` and is not made again. Keys, kinds and dates are
-declared to each; the district of an account or client is a category to peers, and its table is kept.
-MOSTLY AI hangs `disp` on the account and matches clients; it trains for at most `MINUTES` a table, on
-the wall clock, so run it on a machine with nothing else to do.
+declared to each; the district of an account or client is a category to peers, and its table is
+kept. MOSTLY AI hangs `disp` on the account and matches clients; it trains for at most `MINUTES` a
+table on the wall clock, so run it on a machine with nothing else to do.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def among(*names):
     for spec in plan.values():
         spec['links'] = [link for link in spec['links'] if link[1] in plan]
         spec['kinds'] |= {c: 'category' for c in spec['kinds'] if c == 'district_id'}
-frames = {name: pd.read_parquet(source / f'{name}.parquet') for name in plan}
+frames = {name: pd.read_parquet(source / f'{name}.parquet', columns=list(spec['kinds']))
+          for name, spec in plan.items()}
 for name, spec in plan.items():
     for column, kind in spec['kinds'].items():
         if kind == 'datetime':
@@ -88,7 +90,7 @@ for name, spec in plan.items():
 metadata = {'METADATA_SPEC_VERSION': 'V1', 'tables': tables, 'relationships': links}
 metadata = Metadata.load_from_dict(metadata)
 model = HMASynthesizer(metadata, verbose=False)
-model.fit({name: frames[name][list(spec['kinds'])] for name, spec in plan.items()})
+model.fit({name: frames[name] for name in plan})
 for name, frame in model.sample(len(frames['account']), main_table_name='account').items():
     keep(name, frame)
 keep('district', frames['district'])
@@ -213,11 +215,7 @@ def _hand_over(train: Dataset, folder: Path) -> None:
             "links": [
                 (link.columns[0], link.table, link.references[0]) for link in spec.foreign_keys
             ],
-            "kinds": {
-                column.name: column.kind
-                for column in spec.columns
-                if column.name not in IDENTIFIERS
-            },
+            "kinds": {c.name: c.kind for c in spec.columns if c.name not in IDENTIFIERS},
         }
         for spec in train.schema.tables
     }
