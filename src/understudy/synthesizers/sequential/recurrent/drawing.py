@@ -64,9 +64,10 @@ class Drawing:
         made = []
         for _ in range(self.longest):
             dated = self.gaps.places(memory.day[at]) if self.gaps.single else None
-            x = self.forward.input(previous[at], memory.before(at), dated, steady[at])
+            before = memory.before(at)
+            x = self.forward.input(previous[at], before, dated, steady[at])
             state[at] = self.forward.step(state[at], x)
-            event = self._event(state[at], at, memory, rng)
+            event = self._event(self.forward.begin(state[at], before), at, memory, rng)
             at = event.entity
             if len(at) == 0:
                 break
@@ -97,10 +98,9 @@ class Drawing:
             found[balance.rule.column] = balance.column(total - before)
         return found
 
-    def _event(self, state: Floats, at: Index, memory: Memory, rng: np.random.Generator) -> Drawn:
+    def _event(self, sums: Floats, at: Index, memory: Memory, rng: np.random.Generator) -> Drawn:
         """The next event of each history `at`; those that end are not among its entities."""
         layout, forward = self.layout, self.forward
-        sums = forward.begin(state)
         expected = memory.coming(at, self.gaps.single)
         logits = gap_logits(forward.logits(sums, 0), self.gaps, memory.day[at], expected)
         code = pick(chances(logits), len(at), rng)

@@ -59,7 +59,7 @@ class Training:
     rate: float = 4e-3
     epochs: int = 40
     patience: int = 5
-    dropout: float = 0.2
+    dropout: float = 0.1
     threads: int = 1
 
 

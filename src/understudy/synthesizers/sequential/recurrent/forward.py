@@ -62,9 +62,9 @@ class Forward:
         found: Floats = self.weights[f"{name}.table.weight"][codes + first].sum(1)
         return found
 
-    def begin(self, state: Floats) -> Floats:
+    def begin(self, state: Floats, before: Floats) -> Floats:
         """What is known before the first token of an event."""
-        return self._linear("outward", state)
+        return self._linear("outward", state) + self._linear("now", before)
 
     def token(self, token: int, codes: Index) -> Floats:
         """What a token adds once it is known."""

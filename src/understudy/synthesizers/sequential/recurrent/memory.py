@@ -33,6 +33,8 @@ PAST = 64
 DEEPEST = 256
 """Payees of an entity that can come back; older ones are forgotten."""
 YEAR = 365.0
+WHOLE = 20.0
+"""Usual amounts of a balance that count as one."""
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Memory:
     @staticmethod
     def width(layout: Layout, balances: int) -> int:
         """Numbers that `before` gives for each history."""
-        return 6 + 2 * balances + len(layout.payees) + len(layout.numbers)
+        return 6 + 3 * balances + len(layout.payees) + len(layout.numbers)
 
     def before(self, at: Index) -> Floats:
         """float32 [rows, width]: how far the histories `at` have come."""
@@ -119,7 +121,7 @@ class Memory:
         ]
         for name, unit in self.units.items():
             balance = self.cents[name][at] / unit
-            columns += [np.arcsinh(balance), np.clip(balance, -1, 1)]
+            columns += [np.arcsinh(balance), np.clip(balance, -1, 1), balance / WHOLE]
         columns += [np.log1p(self.met[name][at]) for name in self.layout.payees]
         mean = self.level[at] / np.maximum(count, 1)[:, None]
         columns += [np.where(count > 0, 4 * one - 2, 0.0) for one in mean.T]

@@ -92,6 +92,7 @@ class Network(nn.Module):
         self.begin = nn.Linear(hidden, hidden)
         self.gru = nn.GRU(width, hidden, batch_first=True)
         self.outward = nn.Linear(hidden, hidden)
+        self.now = nn.Linear(shape.before, hidden)
         self.place = nn.Embedding(len(shape.sizes), hidden)
         self.inside = Bags(shape.sizes, hidden)
         self.then = nn.Embedding(sum(PARTS), hidden)
@@ -122,7 +123,7 @@ class Network(nn.Module):
         if self.shape.single:
             x = x + self.dated(batch.dated).sum(1)
         padded = x.new_zeros(*valid.shape, x.shape[1])
-        padded[valid] = self.forgets(x)
+        padded[valid] = x
         seen, after = self.gru(padded + steady[:, None], state[None])
         sums = self.sums(self.forgets(seen[valid]), batch)
         logits = self.trunk(sums)
@@ -147,7 +148,8 @@ class Network(nn.Module):
             own[:, self.shape.after_payees] += self.payee_said.total(batch.payee_said)
         if self.shape.like_said and self.shape.after_words < own.shape[1]:
             own[:, self.shape.after_words] += self.like_said.total(batch.like_said)
-        found: Tensor = self.outward(seen)[:, None] + own.cumsum(1) + self.place.weight
+        begin = self.outward(seen) + self.now(batch.before)
+        found: Tensor = begin[:, None] + own.cumsum(1) + self.place.weight
         return found
 
     def trunk(self, x: Tensor) -> Tensor:
