@@ -1,8 +1,8 @@
 """What must be known of histories before tables can be laid out: window, kinds, what makes a kind.
 
 All of it is bought in one part: the months in which histories begin and end, which columns split
-histories so that they become most regular, how many kinds of events one entity has, and which
-there are.
+histories so that they become most regular, how many kinds of events one entity has, which are
+there.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ CLEAR = 5.0
 """Standard deviations of the noise by which a month must stand out to be in the window."""
 MOST_KINDS = 32
 MOST_CELLS = 10_000
-CHANCE = 0.5
+CHANCE = 0.05
 """Expected number of kinds that are noise alone, where levels are public."""
 SIMPLER = 0.01
-"""Share of all entities by which a split must make histories more regular, per column."""
+"""Share of all entities by which a split must make histories more regular, for every doubling of
+the kinds there may be: rows of many kinds are too few of each to be seen through the noise."""
+UNKNOWN = 8
+"""Levels that a column is taken to have where they are not public."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,14 @@ class Looks:
     ) -> tuple[str, ...]:
         """The words whose splits make histories most regular."""
         options = subsets(words)
+        sizes = {name: len(self.declared.get(name, range(UNKNOWN))) for name in words}
+        doublings = [sum(math.log2(max(sizes[n], 1)) for n in option) for option in options]
         both = Private((log._rows, seen._rows), self.part, 1)
 
         def scores(found: tuple[Log, Rows]) -> np.ndarray:
             size = found[1].size(parent)
             gains = [regular(found[0], option, size) for option in options]
-            return np.array(gains) - SIMPLER * entities * np.array([len(o) for o in options])
+            return np.array(gains) - SIMPLER * entities * np.array(doublings)
 
         index = both.ask("which columns split histories", self.choice, scores)
         return options[int(index[0])]
