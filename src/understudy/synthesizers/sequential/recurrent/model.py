@@ -52,6 +52,11 @@ class RecurrentHistories:
     words: Predictors
     labels: Labels | None
 
+    @property
+    def clock(self) -> Clock:
+        """What orders the events."""
+        return self.drawing.clock
+
     def draw(self, context: pa.Table, *, seed: int, workers: int = 1) -> tuple[pa.Table, Index]:
         """Events in clock order within each entity, and each one's row of `context` [events]."""
         calls = [
