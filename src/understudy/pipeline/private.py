@@ -183,6 +183,8 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
         public["number of units"] = said
     if schema.unit.column is not None:
         public["rows of one unit that are learnt from, at most"] = str(wanted.rows_per_unit)
+        if len(schema.tables) > 1:
+            public["rows that hang on two units"] = "not learnt from, nor what needs them"
     return public
 
 
