@@ -68,7 +68,9 @@ class Rules:
     @property
     def entrants(self) -> tuple[str, ...]:
         """In the order they start: the cheap ones first, third parties' last."""
-        every = tuple(name for name, info in engines().items() if not info.several)
+        every = tuple(
+            name for name, info in engines().items() if not (info.several or info.ordered)
+        )
         asked = every if self.engines is None else self.engines
         known = [name for name in ENTRANTS if name in asked]
         return (*known, *(name for name in asked if name not in known))
