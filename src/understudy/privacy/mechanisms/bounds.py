@@ -2,9 +2,9 @@
 
 A noisy histogram over a fixed public grid, the powers of two with their sign; the outermost bins
 whose noisy count stands clear of the noise give the bounds, which are therefore powers of two and
-hold all values but a few at the ends. Bins stand out alone, or neighbours together; either happens
-to empty bins with probability `failure` / 2 at most. A minimum or maximum read off the data would
-be somebody's value.
+hold all values but a few at the ends. Bins stand out alone or, where none does, neighbours
+together; either happens to empty bins with probability `failure` / 2 at most. A minimum or maximum
+read off the data would be somebody's value.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Bounds:
         noisy = self._counts.release(exact, noise)
         # Rounding to whole counts adds the variance of an even spread over one.
         spread = math.hypot(self.multiplier * self.sensitivity, math.sqrt(1 / 12))
-        return _outermost((noisy > self.threshold) | _together(noisy / spread, self.failure / 2))
+        alone = noisy > self.threshold
+        return _outermost(alone if alone.any() else _together(noisy / spread, self.failure / 2))
 
     def noiseless(self, exact: Array) -> Floats:
         return _outermost(whole(exact) > 0)
