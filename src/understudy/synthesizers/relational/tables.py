@@ -30,6 +30,7 @@ from understudy.synthesizers.tabular.conditional import (
     Conditional,
     Growth,
     Predictors,
+    far,
     fit_conditional,
 )
 
@@ -156,6 +157,7 @@ def fit_table(
         order=tuple(structure),
         steady=tuple(name for name in structure if name[0] == "#"),
         workers=workers,
+        reach=far(modelled.num_rows),
     )
     nobody = float(np.mean(parents == NOBODY))
     return TableModel(

@@ -34,9 +34,6 @@ from understudy.synthesizers.tabular.order import by_information, classes_of, de
 ABSENT = np.float32(-1e30)
 """Where a predictor has no value: trees part it from all numbers with one split."""
 FEWEST_PLACES, PLACES = 6, 100
-LEVEL_ROWS = 4
-"""Rows in a leaf for each level of a column of labels: a leaf of 40 rows over 77 districts would
-hand on who lived where, row by row."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +174,13 @@ def fit_conditional(
     order: Sequence[str] = (),
     steady: Sequence[str] = (),
     workers: int = 1,
+    reach: int | None = None,
 ) -> Conditional:
     """Learns the columns of `table` given the predictors `x` [rows, given].
 
     `order` names columns to be drawn first, in that order; the others follow by mutual information.
     `steady` numbers are drawn as they are, without jitter: counts and lags, which point at nobody.
+    `reach` is how many positions a number may move (see `far`; one row in 500 unless given).
     """
     if table.num_rows == 0:
         raise EngineError(f"{name}: no rows to learn from.")
@@ -216,13 +215,13 @@ def fit_conditional(
         codecs=codecs,
         positions=positions,
         ways={n: determined[n] if n in determined else grown[n] for n in ranked},
-        reach=_reach(table.num_rows),
+        reach=max(FEWEST_PLACES, table.num_rows // 500) if reach is None else reach,
         steady=frozenset(steady),
     )
 
 
-def _reach(rows: int) -> int:
-    """How many positions of its order statistics a number may move.
+def far(rows: int) -> int:
+    """How many positions of its order statistics a number of a person may move.
 
     A value's own share of what is drawn around it is one in twice as many. One in fourteen is told
     by how crowded a place is, one in two hundred hardly: small tables move further for their size.
@@ -237,7 +236,7 @@ def _grow(x: Floats, codes: Codes, codec: Codec, growth: Growth, rng: np.random.
         classes_of(codec, codes),
         pruned=isinstance(codec, Ranks),
         trees=growth.trees,
-        leaf=max(growth.leaf, LEVEL_ROWS * codec.size if isinstance(codec, Levels) else 0),
+        leaf=growth.leaf,
         features=growth.features,
         grow_rows=growth.grow_rows,
         rng=rng,
