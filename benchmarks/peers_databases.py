@@ -110,8 +110,8 @@ metadata = Metadata.load_from_dict(metadata)
 context = ['frequency', 'district_id', 'opened']
 model = PARSynthesizer(metadata, context_columns=context, cuda=False)
 model.fit({'trans': both})
-out = model.sample(both['account_id'].nunique())
-out = out['trans'] if isinstance(out, dict) else out
+out = model.sample_sequences(both['account_id'].nunique())
+out = out['trans']
 out['trans_id'] = range(1, len(out) + 1)
 opened = out.drop_duplicates('account_id').drop(columns='date')
 opened = opened.rename(columns={'opened': 'date'}).astype({'district_id': int})
