@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from benchmarks.berka import berka
 
+from tests.bank import bank
 from understudy.data import Dataset
 from understudy.data.integrity import check_integrity
 from understudy.data.owners import owners
@@ -114,6 +115,27 @@ def test_an_empty_table_comes_out_empty(real: Dataset) -> None:
     assert epsilon_of(session.spent, BUDGET.delta) <= BUDGET.epsilon
     for name, table in made.tables.items():
         assert table.schema.names == real.tables[name].schema.names
+
+
+def test_numbers_of_histories_that_may_not_be_missing_never_are() -> None:
+    """Also where the budget finds no bounds for them, so that nothing is known of their values."""
+    real = bank(600)
+    event = real.schema.table("event")
+    columns = tuple(
+        column.model_copy(update={"minimum": None, "maximum": None})
+        if column.name == "amount"
+        else column
+        for column in event.columns
+    )
+    tables = tuple(
+        spec.model_copy(update={"columns": columns}) if spec.name == "event" else spec
+        for spec in real.schema.tables
+    )
+    schema = real.schema.model_copy(update={"tables": tables})
+    made = fitted(Dataset(schema, real.tables), Budget(2.0, 1e-6))[0].sample(600, seed=1)
+    events = made.tables["event"]
+    assert events.num_rows > 1000
+    assert events["amount"].null_count == events["balance"].null_count == 0
 
 
 def test_too_little_budget_names_the_table(real: Dataset) -> None:

@@ -276,7 +276,7 @@ def _learnt(spec: Table, graph: Graph) -> tuple[list[Column], list[Column]]:
                 shown = (*shown, "")
             words.append(Category(name=column.name, levels=shown, nullable=False))
         elif isinstance(column, Number):
-            numbers.append(column.model_copy(update={"integer": False, "nullable": True}))
+            numbers.append(column.model_copy(update={"integer": False}))
         else:
             raise EngineError(
                 f"column {column.name!r} of the event table {spec.name!r} is a {column.kind} "
