@@ -86,6 +86,8 @@ def test_a_budget_covers_every_table(shell: Shell) -> None:
     found = json.loads(done.out)
     stated = found["privacy"]["statement"]
     assert stated["epsilon"] <= 5
+    assert stated["rows_per_unit"] == {}, "no bound was declared"
+    assert any("rows of a unit" in event["query"] for event in stated["events"])
     assert recompute(stated).epsilon == pytest.approx(stated["epsilon"])
     assert stated["unit"] == "customer.customer_id"
     with Ledger() as ledger:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.bank import bank
 from understudy.data import Dataset, read
 from understudy.errors import BudgetError, PlanError, SourceError, UserError
 from understudy.pipeline import synthesize
@@ -326,6 +327,21 @@ def test_what_a_person_declares_with_the_data_stays_public() -> None:
     public = declared(schema, DifferentialPrivacy(epsilon=1), by_plan=False)
     assert public["day is never missing"] == "declared with the data"
     assert public["lower and upper bound of n"] == "declared with the data"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        (1, "bought for each table"),
+        ({"event": 90}, "event 90; bought for each other table"),
+    ],
+)
+def test_of_a_database_it_is_told_table_by_table(bounds: int | dict[str, int], told: str) -> None:
+    wanted = DifferentialPrivacy(epsilon=1, rows_per_unit=bounds)
+    public = declared(bank(10).schema, wanted, by_plan=True)
+    assert public["customer.age is never missing"] == "the plan"
+    assert public["lower and upper bound of event.amount"] == "the plan"
+    assert public["rows of one unit that are learnt from, at most"] == told
 
 
 def test_a_schema_declared_by_hand_says_the_types_that_come_out(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from understudy.privacy.mechanisms import NoisyTotal
 from understudy.privacy.spending import DELTA, MOST_DELTA, ROW, check_ceiling
 from understudy.privacy.statement import statement
 from understudy.schema import Category, Column, Datetime, Number, Schema, Table
-from understudy.schema.plan import DifferentialPrivacy
+from understudy.schema.plan import DifferentialPrivacy, RowsPerUnit
 
 COUNT_SHARE = 0.02
 """Of epsilon, for counting units: a tenth of a per cent of 50,000 at epsilon 1."""
@@ -72,9 +72,16 @@ def opened(
             delta = wanted.delta if wanted.delta is not None else default_delta(units)
             check_delta(delta, units)
             budget = Budget(wanted.epsilon, delta)
-            yield LedgerSession(budget, *account, store, rows_per_unit=wanted.rows_per_unit)
+            yield LedgerSession(budget, *account, store, rows_per_unit=_said(source.schema, wanted))
         finally:
             store.close()
+
+
+def _said(schema: Schema, wanted: DifferentialPrivacy) -> RowsPerUnit:
+    """How many rows of a unit are learnt from, as far as it is said and not bought: in a database
+    one number says nothing, since tables differ."""
+    bounds = wanted.rows_per_unit
+    return {} if isinstance(bounds, int) and len(schema.tables) > 1 else bounds
 
 
 def default_delta(units: int) -> float:
@@ -154,21 +161,11 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
     """What a run takes as public, and on whose word."""
     whose, said = (BY_PLAN, BY_PLAN) if by_plan else (BY_DEFAULT, BY_HAND)
     public = {"names, kinds (and forms of identifiers) and storage types of columns": whose}
+    several = len(schema.tables) > 1
     for table in schema.tables:
         for column in table.columns:
-            if isinstance(column, Number):
-                ends = {"lower": column.minimum, "upper": column.maximum}
-                known = [end for end, value in ends.items() if value is not None]
-                if known:
-                    public[f"{' and '.join(known)} bound of {column.name}"] = said
-                if column.decimals is not None:
-                    public[f"decimals of {column.name}: {column.decimals}"] = said
-            if isinstance(column, Category) and column.levels is not None:
-                public[f"levels of {column.name}"] = said
-            if isinstance(column, Datetime) and column.format is not None:
-                public[f"spelling of {column.name}: {column.format}"] = said
-            if not column.nullable:
-                public[f"{column.name} is never missing"] = said
+            name = f"{table.name}.{column.name}" if several else column.name
+            public |= dict.fromkeys(_of_column(column, name), said)
         if table.primary_key:
             public[f"key of {table.name}: {', '.join(table.primary_key)}"] = said
         for key in table.foreign_keys:
@@ -182,10 +179,35 @@ def declared(schema: Schema, wanted: DifferentialPrivacy, *, by_plan: bool) -> d
     if wanted.public_units is not None:
         public["number of units"] = said
     if schema.unit.column is not None:
-        public["rows of one unit that are learnt from, at most"] = str(wanted.rows_per_unit)
-        if len(schema.tables) > 1:
+        public["rows of one unit that are learnt from, at most"] = _at_most(schema, wanted)
+        if several:
             public["rows that hang on two units"] = "not learnt from, nor what needs them"
     return public
+
+
+def _of_column(column: Column, name: str) -> Iterator[str]:
+    """What a schema says about the values of a column."""
+    if isinstance(column, Number):
+        ends = {"lower": column.minimum, "upper": column.maximum}
+        known = [end for end, value in ends.items() if value is not None]
+        if known:
+            yield f"{' and '.join(known)} bound of {name}"
+        if column.decimals is not None:
+            yield f"decimals of {name}: {column.decimals}"
+    if isinstance(column, Category) and column.levels is not None:
+        yield f"levels of {name}"
+    if isinstance(column, Datetime) and column.format is not None:
+        yield f"spelling of {name}: {column.format}"
+    if not column.nullable:
+        yield f"{name} is never missing"
+
+
+def _at_most(schema: Schema, wanted: DifferentialPrivacy) -> str:
+    bounds = _said(schema, wanted)
+    if isinstance(bounds, int):
+        return str(bounds)
+    named = ", ".join(f"{table} {most}" for table, most in bounds.items())
+    return f"{named}; bought for each other table" if named else "bought for each table"
 
 
 def stated(session: LedgerSession, public: dict[str, str], model: Model) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class DifferentialPrivacy(Strict):
     )
     rows_per_unit: RowsPerUnit = Field(
         default=1,
-        description="At most so many rows of one unit are learnt from: in every table, or in each "
-        "that is named (1 in the others).",
+        description="At most so many rows of one unit are learnt from: of a single table, or in "
+        "each table of a database that is named (in the others the bound is bought).",
     )
     public_units: int | None = Field(
         default=None, ge=1, description="How many units there are, where that is public."

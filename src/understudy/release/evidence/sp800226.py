@@ -56,7 +56,7 @@ Answer = tuple[str, dict[str, Any]]
 def _parameters(stated: Mapping[str, Any]) -> dict[str, Answer]:
     """What the guarantee promises, and to whom."""
     epsilon, delta, asked = stated["epsilon"], stated["delta"], stated["budget"]["epsilon"]
-    unit = {key: stated[key] for key in ("unit", "rows_per_unit") if key in stated}
+    unit = {key: stated[key] for key in ("unit", "rows_per_unit") if stated.get(key)}
     accountant = stated["accountant"]
     whom = "each row" if stated["unit"] == "row" else f"each {stated['unit']} with all its rows"
     return {
